@@ -1,0 +1,1 @@
+"""Arrays in, probability out: tiling, prompts, features, blending, labels."""

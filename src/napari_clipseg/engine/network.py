@@ -1,0 +1,107 @@
+"""A CLIPSeg model at work: on its device, in its precision, within its memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from napari_clipseg.engine.devices import (
+    choose_device,
+    choose_precision,
+    halving,
+    translated_errors,
+)
+from napari_clipseg.engine.prompts import MaskPrompt, Prompt, as_prompts, conditional_vector
+from napari_clipseg.engine.visual_prompt import prompt_image
+from napari_clipseg.model.clipseg import CLIPSeg
+
+
+class Network:
+    """A model with its device and precision; what goes in and comes out lies on the CPU.
+
+    Parameters
+    ----------
+    model : CLIPSeg
+        Moved to the device.
+    device : str
+        A name in :data:`napari_clipseg.engine.devices.DEVICES`.
+    precision : str
+        A name in :data:`napari_clipseg.engine.devices.PRECISIONS`.
+
+    Notes
+    -----
+    Running out of memory halves the batch and goes on. Every other error of torch leaves
+    as :class:`~napari_clipseg.errors.EngineError`.
+    """
+
+    def __init__(self, model: CLIPSeg, device: str = "auto", precision: str = "float32") -> None:
+        self.device = choose_device(device)
+        self.precision = choose_precision(precision)
+        self.config = model.config
+        with translated_errors():
+            self._model = model.to(self.device).eval()
+        self._mask_vectors: WeakKeyDictionary[MaskPrompt, Tensor] = WeakKeyDictionary()
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """SHA-256 over the names and values of all weights."""
+        digest = hashlib.sha256()
+        for name, value in sorted(self._model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def encode(self, rgb: Tensor) -> Tensor:
+        """Return reduced activations (B, L, 1 + N, D) of RGB (B, 3, S, S) in [0, 1]."""
+        with self._computing():
+            return halving(self._encode, rgb)
+
+    def decode(self, reduced: Tensor, conditional: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Return logits (B, P, H, W) float32 of reduced activations for vectors (P, E)."""
+        vectors = conditional.to(self.device)
+
+        def few(tiles: Tensor) -> Tensor:
+            logits = self._model.decode(tiles.to(self.device, torch.float32), vectors, grid)
+            return logits.float().cpu()
+
+        with self._computing():
+            return halving(few, reduced)
+
+    def conditional(self, prompts: Prompt | Sequence[Prompt]) -> Tensor:
+        """Return the conditional vectors (P, E) of prompts."""
+        return torch.stack([conditional_vector(each, self) for each in as_prompts(prompts)])
+
+    def text_vectors(self, texts: Sequence[str]) -> Tensor:
+        """Return the conditional vectors (P, E) of texts."""
+        with self._computing():
+            return self._model.text_vectors(texts).float().cpu()
+
+    def mask_vector(self, prompt: MaskPrompt) -> Tensor:
+        """Return the conditional vector (E,) of a painted example; computed once."""
+        if prompt not in self._mask_vectors:
+            image = prompt_image(prompt.pixels(), prompt.mask, side=self.config.tile)
+            rgb = torch.from_numpy(image).permute(2, 0, 1)[None].to(self.device)
+            with self._computing():
+                vectors = self._model.image_vectors(self._model.normalise(rgb))
+            self._mask_vectors[prompt] = vectors[0].float().cpu()
+        return self._mask_vectors[prompt]
+
+    def _encode(self, rgb: Tensor) -> Tensor:
+        pixel_values = self._model.normalise(rgb.to(self.device))
+        return self._model.reduced(pixel_values).cpu()
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        reduced = self.precision != torch.float32
+        with (
+            translated_errors(),
+            torch.inference_mode(),
+            torch.autocast(self.device.type, self.precision, enabled=reduced),
+        ):
+            yield

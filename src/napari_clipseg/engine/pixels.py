@@ -1,0 +1,161 @@
+"""An image of any kind, read box by box as RGB through one contrast window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_clipseg.errors import ImageError, SettingError
+
+Box: TypeAlias = tuple[int, int, int, int]
+"""Half-open pixel box (y0, x0, y1, x1)."""
+
+Contrast: TypeAlias = str | tuple[float, float]
+"""``"auto"`` or the two values that become black and white."""
+
+LOW_PERCENTILE, HIGH_PERCENTILE = 0.5, 99.8
+"""The automatic contrast window; the bundled model was trained with it."""
+
+SAMPLE_BLOCKS, SAMPLE_SIDE = 8, 128
+"""A large image's contrast is measured on 8 x 8 blocks of 128 x 128 pixels."""
+
+
+class Pixels:
+    """An image read by box as RGB in [0, 1], every box through the same contrast window.
+
+    Parameters
+    ----------
+    image : array-like (H, W) or (H, W, C)
+        Grey, RGB, RGBA (alpha is ignored) or, with ``channels``, any number of channels.
+        Boolean, integer or float. numpy, dask and zarr arrays are read by box, never whole.
+    contrast : "auto" or (float, float)
+        The values that become 0 and 1; what lies outside is clipped. "auto" takes RGB of
+        8 bits as it is, float RGB within [0, 1] too, and for all else the 0.5 and 99.8
+        percentile of the whole image (of a sample where it is large).
+    channels : tuple of int, optional
+        One channel to be shown as grey or three as R, G, B.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Height and width.
+    contrast : (float, float)
+        The window in use.
+
+    Raises
+    ------
+    ImageError
+        If the array is empty, not real numbers, not 2-D with optional channels, or holds
+        NaN or infinite pixels.
+    """
+
+    def __init__(
+        self, image: Any, *, contrast: Contrast = "auto", channels: tuple[int, ...] | None = None
+    ) -> None:
+        self._image = image if hasattr(image, "shape") else np.asarray(image)
+        _check_array(self._image)
+        self._channels = _choose_channels(self._image.shape, channels)
+        self.shape: tuple[int, int] = (int(self._image.shape[0]), int(self._image.shape[1]))
+        if type(self._image) is np.ndarray:
+            _check_finite(self._image)
+        self.contrast = self._auto_contrast() if contrast == "auto" else _check_contrast(contrast)
+
+    def read(self, box: Box) -> npt.NDArray[np.float32]:
+        """Return RGB (h, w, 3) float32 in [0, 1] of a box inside the image."""
+        low, high = self.contrast
+        raw = self._raw(box)
+        values = raw.astype(np.result_type(raw.dtype, np.float32))
+        values -= low
+        values *= 1 / (high - low)
+        np.clip(values, 0, 1, out=values)
+        rgb = values.astype(np.float32, copy=False)
+        return np.broadcast_to(rgb, (*rgb.shape[:2], 3))
+
+    def _raw(self, box: Box) -> npt.NDArray[Any]:
+        """Return the chosen channels (h, w, 1 or 3) of a box as they are stored."""
+        y0, x0, y1, x1 = box
+        values = np.asarray(self._image[y0:y1, x0:x1])
+        _check_finite(values)
+        values = values[..., None] if values.ndim == 2 else values
+        return values[..., list(self._channels)]
+
+    def _auto_contrast(self) -> tuple[float, float]:
+        colour, kind = len(self._channels) == 3, np.dtype(self._image.dtype)
+        if colour and kind == np.uint8:
+            return 0.0, 255.0
+        sample = np.concatenate([self._raw(box).ravel() for box in sample_boxes(self.shape)])
+        if colour and kind.kind == "f" and sample.min() >= 0 and sample.max() <= 1:
+            return 0.0, 1.0
+        low, high = np.percentile(
+            sample.astype(np.float64, copy=False), (LOW_PERCENTILE, HIGH_PERCENTILE)
+        )
+        if not high > low:
+            low, high = float(sample.min()), float(sample.max())
+        return (float(low), float(high)) if high > low else (float(low), float(low) + 1.0)
+
+
+def sample_boxes(shape: tuple[int, int]) -> Iterator[Box]:
+    """Yield boxes spread evenly over an image; together all of it where it is small."""
+    height, width = shape
+    if height * width <= (SAMPLE_BLOCKS * SAMPLE_SIDE) ** 2:
+        yield 0, 0, height, width
+        return
+    for y0 in _spread(height):
+        for x0 in _spread(width):
+            yield y0, x0, min(y0 + SAMPLE_SIDE, height), min(x0 + SAMPLE_SIDE, width)
+
+
+def _spread(length: int) -> list[int]:
+    last = max(length - SAMPLE_SIDE, 0)
+    return sorted({round(last * i / (SAMPLE_BLOCKS - 1)) for i in range(SAMPLE_BLOCKS)})
+
+
+def _check_array(image: Any) -> None:
+    kind = np.dtype(image.dtype)
+    if kind.kind not in "buif":
+        raise ImageError(
+            f"an image of {kind} cannot be segmented; give real numbers, "
+            "e.g. the magnitude numpy.abs(image)"
+        )
+    if image.ndim not in (2, 3):
+        raise ImageError(
+            f"an image has the shape (H, W) or (H, W, channels), not {tuple(image.shape)}; "
+            "give one plane, e.g. image[0]"
+        )
+    if 0 in image.shape:
+        raise ImageError(f"the image of shape {tuple(image.shape)} holds no pixels")
+
+
+def _choose_channels(shape: tuple[int, ...], channels: tuple[int, ...] | None) -> tuple[int, ...]:
+    count = 1 if len(shape) == 2 else int(shape[2])
+    if channels is None:
+        defaults: dict[int, tuple[int, ...]] = {1: (0,), 3: (0, 1, 2), 4: (0, 1, 2)}
+        if count not in defaults:
+            raise ImageError(
+                f"the last axis of an image of shape {tuple(shape)} is taken for {count} channels; "
+                "choose one or three with channels=..., or put channels last with numpy.moveaxis, "
+                "or give one plane of a stack"
+            )
+        return defaults[count]
+    if len(channels) not in (1, 3) or not all(-count <= each < count for each in channels):
+        raise ImageError(f"channels={channels}: choose one or three of the {count} channels")
+    return tuple(channels)
+
+
+def _check_contrast(contrast: Contrast) -> tuple[float, float]:
+    if isinstance(contrast, str):
+        raise SettingError(f'contrast is "auto" or two numbers, not {contrast!r}')
+    low, high = (float(value) for value in contrast)
+    if not (np.isfinite([low, high]).all() and high > low):
+        raise SettingError(f"contrast needs two rising numbers, not {low} and {high}")
+    return low, high
+
+
+def _check_finite(values: npt.NDArray[Any]) -> None:
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ImageError(
+            "the image holds NaN or infinite pixels; replace them first, e.g. numpy.nan_to_num(image)"
+        )

@@ -1,0 +1,201 @@
+"""What to look for: a text, a painted example, or a mix of both.
+
+The values need no torch, so that a form can make them; torch comes in with the network
+that turns them into conditional vectors.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_clipseg.engine.pixels import Contrast, Pixels
+from napari_clipseg.errors import PromptError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_clipseg.engine.network import Network
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TextPrompt:
+    """A phrase.
+
+    Parameters
+    ----------
+    text : str
+        What to find, as one would say it: "nuclei".
+    templates : tuple of str
+        Sentences with ``{}`` in the place of the phrase; the vectors of all are averaged.
+
+    Raises
+    ------
+    PromptError
+        If the text is blank or a template has no ``{}``.
+    """
+
+    text: str
+    templates: tuple[str, ...] = ("{}",)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.text, str) or not self.text.strip():
+            raise PromptError('the prompt is empty; say what to find, e.g. "nuclei"')
+        if not self.templates or any("{}" not in each for each in self.templates):
+            raise PromptError(f"every template needs {{}} for the phrase, not {self.templates}")
+
+    @property
+    def name(self) -> str:
+        """What a person calls this prompt."""
+        return self.text.strip()
+
+    def sentences(self) -> list[str]:
+        """Return the phrase in each of its templates."""
+        return [each.replace("{}", self.text.strip()) for each in self.templates]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class MaskPrompt:
+    """A painted example: find more of what the mask covers.
+
+    Parameters
+    ----------
+    image : array-like (H, W) or (H, W, C)
+        Support image, of the kinds that :class:`napari_clipseg.engine.pixels.Pixels` reads.
+    mask : array-like (H, W)
+        Support mask; every value but zero counts.
+    contrast : "auto" or (float, float)
+        Contrast window of the support image.
+    name : str
+        What a person calls this prompt.
+
+    Raises
+    ------
+    PromptError
+        If the mask is empty, covers the whole image or has another shape than the image.
+    """
+
+    image: Any
+    mask: npt.NDArray[np.bool_]
+    contrast: Contrast = "auto"
+    name: str = "example"
+
+    def __post_init__(self) -> None:
+        mask = np.asarray(self.mask) != 0
+        height_width = tuple(np.shape(self.image)[:2])
+        if mask.shape != height_width:
+            raise PromptError(
+                f"the support mask has the shape {mask.shape}, its image {height_width}; "
+                "they must be equal"
+            )
+        if not mask.any():
+            raise PromptError("the support mask is empty; paint over one example first")
+        if mask.all():
+            raise PromptError("the support mask covers the whole image; paint only the example")
+        object.__setattr__(self, "mask", mask)
+
+    def pixels(self) -> Pixels:
+        """Return the support image, ready to be read."""
+        return Pixels(self.image, contrast=self.contrast)
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the mask's shape and pixels, by which it can be told."""
+        header = f"{self.mask.shape}".encode()
+        return hashlib.sha256(header + np.packbits(self.mask).tobytes()).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Mix:
+    """A text and an example together (the paper's interpolated conditional vector).
+
+    Parameters
+    ----------
+    text : str or TextPrompt
+    mask : MaskPrompt
+    weight : float
+        Share of the text in [0, 1]; the mask has the rest.
+
+    Raises
+    ------
+    PromptError
+        If the weight lies outside [0, 1].
+    """
+
+    text: TextPrompt
+    mask: MaskPrompt
+    weight: float = 0.5
+
+    def __init__(self, text: str | TextPrompt, mask: MaskPrompt, weight: float = 0.5) -> None:
+        if not 0 <= weight <= 1:
+            raise PromptError(f"the weight of the text must lie between 0 and 1, not {weight}")
+        object.__setattr__(self, "text", TextPrompt(text) if isinstance(text, str) else text)
+        object.__setattr__(self, "mask", mask)
+        object.__setattr__(self, "weight", float(weight))
+
+    @property
+    def name(self) -> str:
+        """What a person calls this prompt."""
+        return f"{self.text.name} + {self.mask.name}"
+
+
+Prompt: TypeAlias = str | TextPrompt | MaskPrompt | Mix
+"""Anything a user may give as one prompt; a string is a :class:`TextPrompt`."""
+
+
+def as_prompts(prompts: Prompt | Sequence[Prompt]) -> list[TextPrompt | MaskPrompt | Mix]:
+    """Return a list of prompt values of one prompt or several.
+
+    Raises
+    ------
+    PromptError
+        If there is none or one is of another type.
+    """
+    several = [prompts] if is_single(prompts) else list(prompts)  # type: ignore[arg-type]
+    if not several:
+        raise PromptError("there is no prompt; give at least one")
+    return [_as_prompt(each) for each in several]
+
+
+def is_single(prompts: Prompt | Sequence[Prompt]) -> TypeGuard[Prompt]:
+    """Return whether this is one prompt rather than a sequence of them."""
+    return isinstance(prompts, str) or type(prompts) in PROMPTS
+
+
+def _as_prompt(prompt: Prompt) -> TextPrompt | MaskPrompt | Mix:
+    if isinstance(prompt, str):
+        return TextPrompt(prompt)
+    if type(prompt) not in PROMPTS:
+        raise PromptError(
+            f"a prompt is a str, TextPrompt, MaskPrompt or Mix, not {type(prompt).__name__}"
+        )
+    return prompt
+
+
+def conditional_vector(prompt: TextPrompt | MaskPrompt | Mix, network: Network) -> Tensor:
+    """Return the conditional vector (E,) of any prompt."""
+    return PROMPTS[type(prompt)](prompt, network)
+
+
+def _text_vector(prompt: TextPrompt, network: Network) -> Tensor:
+    return network.text_vectors(prompt.sentences()).mean(0)
+
+
+def _mask_vector(prompt: MaskPrompt, network: Network) -> Tensor:
+    return network.mask_vector(prompt)
+
+
+def _mix_vector(prompt: Mix, network: Network) -> Tensor:
+    text, mask = _text_vector(prompt.text, network), _mask_vector(prompt.mask, network)
+    return prompt.weight * text + (1 - prompt.weight) * mask
+
+
+PROMPTS: dict[type, Callable[[Any, Network], Tensor]] = {
+    TextPrompt: _text_vector,
+    MaskPrompt: _mask_vector,
+    Mix: _mix_vector,
+}

@@ -1,0 +1,97 @@
+"""The record of a run, with which it can be repeated."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from napari_clipseg.engine.prompts import MaskPrompt, Mix, Prompt, TextPrompt, as_prompts
+
+if TYPE_CHECKING:
+    from napari_clipseg.engine.segmenter import Segmenter
+
+RECORDED_PACKAGES = ("napari-clipseg", "torch", "open_clip_torch", "numpy")
+"""Packages whose versions can change a result."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Recipe:
+    """All settings of a run, made of JSON values only.
+
+    Parameters
+    ----------
+    model : str
+        Name or path of the model.
+    weights : str
+        SHA-256 of its weights.
+    prompts : tuple of dict
+        Each prompt: its text and templates, the digest of its mask, the weight of a mix.
+    contrast : (float, float)
+        The values that became black and white.
+    threshold : float
+        Probability above which a pixel was labelled.
+    settings : dict
+        tile, overlap, zoom, window, batch, precision and device.
+    versions : dict
+        Versions of the packages that took part.
+    """
+
+    model: str
+    weights: str
+    prompts: tuple[dict[str, Any], ...]
+    contrast: tuple[float, float]
+    threshold: float
+    settings: dict[str, Any]
+    versions: dict[str, str]
+
+    @classmethod
+    def of(
+        cls,
+        segmenter: Segmenter,
+        prompts: Prompt | Sequence[Prompt],
+        contrast: tuple[float, float],
+        threshold: float,
+    ) -> Recipe:
+        """Return the record of a run of a segmenter with these prompts."""
+        return cls(
+            model=segmenter.model_name,
+            weights=segmenter.weights_hash,
+            prompts=tuple(_DESCRIBE[type(each)](each) for each in as_prompts(prompts)),
+            contrast=contrast,
+            threshold=threshold,
+            settings=segmenter.settings(),
+            versions={name: version(name) for name in RECORDED_PACKAGES},
+        )
+
+    def to_json(self) -> str:
+        """Return the record as readable JSON."""
+        return json.dumps(dataclasses.asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """Return the record that :meth:`to_json` wrote."""
+        fields = json.loads(text)
+        low, high = fields["contrast"]
+        return cls(**{**fields, "contrast": (low, high), "prompts": tuple(fields["prompts"])})
+
+
+def _describe_text(prompt: TextPrompt) -> dict[str, Any]:
+    return {"text": prompt.text, "templates": list(prompt.templates)}
+
+
+def _describe_mask(prompt: MaskPrompt) -> dict[str, Any]:
+    return {"mask": prompt.digest(), "name": prompt.name, "contrast": prompt.contrast}
+
+
+def _describe_mix(prompt: Mix) -> dict[str, Any]:
+    return {**_describe_text(prompt.text), **_describe_mask(prompt.mask), "weight": prompt.weight}
+
+
+_DESCRIBE: dict[type, Any] = {
+    TextPrompt: _describe_text,
+    MaskPrompt: _describe_mask,
+    Mix: _describe_mix,
+}

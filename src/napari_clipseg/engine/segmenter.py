@@ -1,0 +1,258 @@
+"""Segmenter: the door to the engine. Encode an image once, then ask it any number of prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_clipseg.engine.blending import TileWeights
+from napari_clipseg.engine.decoding import TiledNetwork, TileDone, probability_array
+from napari_clipseg.engine.devices import choose_precision
+from napari_clipseg.engine.features import Features, empty_features, read_features, read_origin
+from napari_clipseg.engine.network import Network
+from napari_clipseg.engine.pixels import Contrast, Pixels
+from napari_clipseg.engine.prompts import Prompt
+from napari_clipseg.engine.tiling import plan_tiles
+from napari_clipseg.errors import SettingError
+from napari_clipseg.model.checkpoint import load_model
+from napari_clipseg.model.clipseg import CLIPSeg
+
+
+class Segmenter:
+    """Segments images of any size by text or by painted examples.
+
+    Parameters
+    ----------
+    model : str, Path or CLIPSeg
+        A name in :data:`napari_clipseg.MODELS`, a weights file or folder, a hub id, or a
+        model in memory.
+    device : str
+        "auto", "cpu", "cuda", "cuda:1" ... or "mps".
+    precision : {"float32", "bfloat16", "float16"}
+        float32 is exact and repeatable; the others are faster where the device has them.
+    tile, overlap : int, optional
+        Side of a tile and what neighbours share, in pixels at zoom 1. By default the side
+        the model was trained on, and a quarter of it.
+    zoom : float or sequence of float
+        2 shows the model everything twice as large: for objects much smaller than it
+        expects; 0.5 the other way. Several zooms are averaged.
+    batch : int
+        Tiles computed at once. Halved by itself when memory runs out.
+    window : str
+        How overlapping tiles are blended: "hann", "linear" or "uniform".
+    storage : {"float32", "bfloat16", "float16"}, optional
+        Type in which features are kept, by default the precision. float16 halves the
+        memory of float32 and moves probabilities by less than 0.003.
+
+    Raises
+    ------
+    UnknownName, WeightsNotFound, WeightsInvalid
+        If the model cannot be had.
+    SettingError
+        If the settings cannot work together.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | CLIPSeg = "starter",
+        *,
+        device: str = "auto",
+        precision: str = "float32",
+        tile: int | None = None,
+        overlap: int | None = None,
+        zoom: float | Sequence[float] = 1.0,
+        batch: int = 4,
+        window: str = "hann",
+        storage: str | None = None,
+    ) -> None:
+        loaded = model if isinstance(model, CLIPSeg) else load_model(model)
+        self.model_name = "in memory" if isinstance(model, CLIPSeg) else str(model)
+        self._network = Network(loaded, device, precision)
+        config = self._network.config
+        self.tile = config.tile if tile is None else tile
+        self.overlap = self.tile // 4 if overlap is None else overlap
+        self.zoom = tuple(float(z) for z in (zoom if isinstance(zoom, Sequence) else [zoom]))
+        self.batch, self.window, self.precision = batch, window, precision
+        self._storage = choose_precision(storage or precision)
+        if self.tile < config.patch or self.tile % config.patch:
+            raise SettingError(f"the tile must be a multiple of {config.patch}, not {self.tile}")
+        if batch < 1:
+            raise SettingError(f"the batch must be at least 1, not {batch}")
+        TileWeights(self._tiled((1, 1)).plan, window)
+
+    @property
+    def threshold(self) -> float:
+        """Probability above which the model's makers take a pixel to be found."""
+        return self._network.config.threshold
+
+    @property
+    def device(self) -> str:
+        """Name of the device in use."""
+        return str(self._network.device)
+
+    @property
+    def weights_hash(self) -> str:
+        """SHA-256 over the names and values of all weights."""
+        return self._network.weights_hash
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that fix a result, as JSON values."""
+        return {
+            "tile": self.tile,
+            "overlap": self.overlap,
+            "zoom": list(self.zoom),
+            "window": self.window,
+            "batch": self.batch,
+            "precision": self.precision,
+            "device": self.device,
+        }
+
+    def encode(
+        self,
+        image: Any,
+        *,
+        contrast: Contrast = "auto",
+        channels: tuple[int, ...] | None = None,
+    ) -> Features:
+        """Return the features of an image: the costly half of segmenting, done once.
+
+        Parameters
+        ----------
+        image : array-like (H, W) or (H, W, C)
+            See :class:`napari_clipseg.engine.pixels.Pixels` for the kinds.
+        contrast : "auto" or (float, float)
+            The values that become black and white.
+        channels : tuple of int, optional
+            One channel as grey or three as R, G, B.
+
+        Raises
+        ------
+        ImageError
+            If the array is no image that can be segmented.
+        OutOfMemory, EngineError
+            If the model fails.
+        """
+        pixels = Pixels(image, contrast=contrast, channels=channels)
+        features = self._empty_features(pixels)
+        for _ in features.keep(self._tiled(pixels.shape).encode(pixels)):
+            pass
+        return features
+
+    def run(
+        self,
+        image: Any,
+        prompts: Prompt | Sequence[Prompt],
+        out: Any,
+        *,
+        contrast: Contrast = "auto",
+        channels: tuple[int, ...] | None = None,
+    ) -> Generator[TileDone, None, Features]:
+        """Encode and decode tile by tile; return the features for further prompts.
+
+        Parameters
+        ----------
+        image, contrast, channels
+            As for :meth:`encode`.
+        prompts : str, TextPrompt, MaskPrompt, Mix or a sequence of these
+        out : array-like (H, W) of one prompt or (P, H, W) of a sequence, float32
+            Rows are written once they are final.
+
+        Yields
+        ------
+        TileDone
+            After every tile. Stop iterating to cancel.
+        """
+        pixels = Pixels(image, contrast=contrast, channels=channels)
+        features, tiled = self._empty_features(pixels), self._tiled(pixels.shape)
+        yield from tiled.decode(features.keep(tiled.encode(pixels)), prompts, out)
+        return features
+
+    def probability(
+        self,
+        image: Any,
+        prompts: Prompt | Sequence[Prompt],
+        *,
+        contrast: Contrast = "auto",
+        channels: tuple[int, ...] | None = None,
+    ) -> npt.NDArray[np.float32]:
+        """Return the probability of one prompt (H, W) or several (P, H, W) in [0, 1].
+
+        Keeps no features; use :meth:`encode` to ask an image more than once.
+        """
+        pixels = Pixels(image, contrast=contrast, channels=channels)
+        tiled = self._tiled(pixels.shape)
+        out = probability_array(prompts, pixels.shape)
+        for _ in tiled.decode(tiled.encode(pixels), prompts, out):
+            pass
+        return out
+
+    def open_features(self, path: str | Path) -> Features:
+        """Return features that :meth:`Features.save` wrote with this model and these tiles.
+
+        Raises
+        ------
+        ImageError
+            If the file is missing or damaged.
+        SettingError
+            If it was made with another model or other tiles.
+        """
+        height, width = read_origin(path)["shape"]
+        return read_features(path, self._tiled((height, width)))
+
+    def _tiled(self, shape: tuple[int, int]) -> TiledNetwork:
+        plan = plan_tiles(shape, self.tile, self.overlap, self.zoom)
+        return TiledNetwork(self._network, plan, self.tile, self.batch, self.window)
+
+    def _empty_features(self, pixels: Pixels) -> Features:
+        return empty_features(self._tiled(pixels.shape), pixels.contrast, self._storage)
+
+
+def segment(
+    image: Any,
+    prompts: Prompt | Sequence[Prompt],
+    *,
+    model: str | Path | CLIPSeg = "starter",
+    contrast: Contrast = "auto",
+    channels: tuple[int, ...] | None = None,
+    **settings: Any,
+) -> npt.NDArray[np.float32]:
+    """Return the probability that each pixel belongs to a prompt.
+
+    Parameters
+    ----------
+    image : array-like (H, W) or (H, W, C)
+        Grey, RGB, RGBA or, with ``channels``, any number of channels.
+    prompts : str, TextPrompt, MaskPrompt, Mix or a sequence of these
+        What to find.
+    model : str, Path or CLIPSeg
+        A name in :data:`napari_clipseg.MODELS`, a weights file or folder, a hub id, or a
+        model in memory.
+    contrast : "auto" or (float, float)
+        The values that become black and white.
+    channels : tuple of int, optional
+        One channel as grey or three as R, G, B.
+    **settings
+        Further settings of :class:`Segmenter`: device, precision, tile, overlap, zoom,
+        batch, window.
+
+    Returns
+    -------
+    ndarray float32
+        (H, W) of one prompt, (P, H, W) of a sequence, in [0, 1].
+
+    Raises
+    ------
+    ClipSegError
+        One of its children says what is wrong with image, prompt, model or settings.
+
+    References
+    ----------
+    Lüddecke & Ecker 2022, "Image Segmentation Using Text and Image Prompts",
+    arXiv 2112.10003.
+    """
+    segmenter = Segmenter(model, **settings)
+    return segmenter.probability(image, prompts, contrast=contrast, channels=channels)

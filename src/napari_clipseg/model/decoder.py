@@ -1,0 +1,121 @@
+"""CLIPSeg's decoder: reduce, FiLM, transformer blocks, head (Lüddecke & Ecker, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from napari_clipseg.errors import UnknownName
+from napari_clipseg.model.config import ModelConfig
+
+
+class Decoder(nn.Module):
+    """From activations and a conditional vector to logits.
+
+    The names of the parts are those of the authors' checkpoints.
+
+    Parameters
+    ----------
+    config : ModelConfig
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        width = config.reduce_dim
+        self.conditional_layer = config.conditional_layer
+        steps = range(len(config.extract_layers))
+        self.film_mul = nn.Linear(config.embed_dim, width)
+        self.film_add = nn.Linear(config.embed_dim, width)
+        self.reduces = nn.ModuleList(nn.Linear(config.width, width) for _ in steps)
+        self.blocks = nn.ModuleList(_block(config) for _ in steps)
+        self.extra_blocks = nn.ModuleList(_block(config) for _ in range(config.extra_blocks))
+        if config.head not in HEADS:
+            raise UnknownName(f"head {config.head!r} is unknown; there are {', '.join(HEADS)}")
+        self.trans_conv = HEADS[config.head](width, config.patch)
+
+    def reduce(self, activations: Sequence[Tensor]) -> Tensor:
+        """Return activations reduced to the decoder's width, before anything of a prompt.
+
+        Parameters
+        ----------
+        activations : sequence of Tensor (B, 1 + N, W)
+            Deepest first.
+
+        Returns
+        -------
+        Tensor (B, L, 1 + N, D)
+        """
+        return torch.stack(
+            [reduce(each) for reduce, each in zip(self.reduces, activations, strict=True)], 1
+        )
+
+    def forward(self, reduced: Tensor, conditional: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Return logits of every image for every prompt.
+
+        Parameters
+        ----------
+        reduced : Tensor (B, L, 1 + N, D)
+            From :meth:`reduce`.
+        conditional : Tensor (P, E) or (B, P, E)
+            Conditional vectors, the same for all images or each image's own.
+        grid : (int, int)
+            Patches down and across; their product is N.
+
+        Returns
+        -------
+        Tensor (B, P, grid[0] * patch, grid[1] * patch)
+        """
+        batch, prompts = len(reduced), conditional.shape[-2]
+        tokens: Tensor | None = None
+        for step, block in enumerate(self.blocks):
+            skip = reduced[:, step]
+            tokens = skip if tokens is None else tokens + _align(skip, tokens, prompts)
+            if step == self.conditional_layer:
+                tokens = self._film(tokens, conditional)
+            tokens = block(tokens)
+        assert tokens is not None
+        for block in self.extra_blocks:
+            tokens = tokens + block(tokens)
+        spatial = tokens[:, 1:].transpose(1, 2).reshape(len(tokens), -1, *grid)
+        maps = self.trans_conv(spatial)
+        logits: Tensor = maps.view(batch, prompts, *maps.shape[-2:])
+        return logits
+
+    def _film(self, tokens: Tensor, conditional: Tensor) -> Tensor:
+        """Modulate by every prompt: (B, T, D) -> (B * P, T, D), prompts fastest."""
+        scale = self.film_mul(conditional).unsqueeze(-2)
+        shift = self.film_add(conditional).unsqueeze(-2)
+        return (scale * tokens[:, None] + shift).flatten(0, 1)
+
+
+def _align(skip: Tensor, tokens: Tensor, prompts: int) -> Tensor:
+    """Repeat a skip for every prompt once FiLM has multiplied the batch."""
+    return skip if len(skip) == len(tokens) else skip.repeat_interleave(prompts, 0)
+
+
+def _block(config: ModelConfig) -> nn.TransformerEncoderLayer:
+    return nn.TransformerEncoderLayer(
+        config.reduce_dim, config.decoder_heads, config.decoder_mlp, batch_first=True
+    )
+
+
+def simple_head(width: int, patch: int) -> nn.Module:
+    """Return one transposed convolution from tokens to pixels."""
+    return nn.ConvTranspose2d(width, 1, patch, stride=patch)
+
+
+def refined_head(width: int, patch: int) -> nn.Module:
+    """Return the head of rd64-refined; its second step makes up what 4 leaves of the patch."""
+    rest = patch // 4
+    return nn.Sequential(
+        nn.Conv2d(width, width, 3, padding=1),
+        nn.ReLU(),
+        nn.ConvTranspose2d(width, width // 2, 4, stride=4),
+        nn.ReLU(),
+        nn.ConvTranspose2d(width // 2, 1, rest, stride=rest),
+    )
+
+
+HEADS = {"simple": simple_head, "refined": refined_head}
