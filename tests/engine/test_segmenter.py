@@ -115,6 +115,8 @@ def test_features_kept_in_half_precision_take_half_the_memory(tiny_model, segmen
 @pytest.mark.parametrize("precision", ["bfloat16"])
 def test_reduced_precision_stays_near_float32(tiny_model, segmenter, image, precision):
     reduced = Segmenter(tiny_model, device="cpu", precision=precision)
+    assert {each.dtype for each in tiny_model.parameters()} == {torch.float32}
+    assert reduced.weights_hash == segmenter.weights_hash
     difference = reduced.probability(image, "nuclei") - segmenter.probability(image, "nuclei")
     assert 0 < np.abs(difference).max() < 0.2
 

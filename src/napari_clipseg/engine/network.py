@@ -9,7 +9,7 @@ from functools import cached_property
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_clipseg.engine.devices import (
     choose_device,
@@ -28,7 +28,7 @@ class Network:
     Parameters
     ----------
     model : CLIPSeg
-        Moved to the device.
+        Taken over: moved to the device, its large weights stored in the precision.
     device : str
         A name in :data:`napari_clipseg.engine.devices.DEVICES`.
     precision : str
@@ -46,6 +46,8 @@ class Network:
         self.config = model.config
         with translated_errors():
             self._model = model.to(self.device).eval()
+        if self.precision != torch.float32:
+            self._lower_weights()
         self._mask_vectors: WeakKeyDictionary[MaskPrompt, Tensor] = WeakKeyDictionary()
 
     @cached_property
@@ -91,6 +93,18 @@ class Network:
                 vectors = self._model.image_vectors(self._model.normalise(rgb))
             self._mask_vectors[prompt] = vectors[0].float().cpu()
         return self._mask_vectors[prompt]
+
+    def _lower_weights(self) -> None:
+        """Store the matrices of linear layers in the precision they are multiplied in.
+
+        Autocast would convert them anew for every batch, which costs more than it gains.
+        The hash is taken first: it names the weights, not how they are stored.
+        """
+        assert self.weights_hash
+        for module in self._model.modules():
+            if isinstance(module, nn.Linear | nn.MultiheadAttention):
+                for parameter in module.parameters(recurse=False):
+                    parameter.data = parameter.data.to(self.precision)
 
     def _encode(self, rgb: Tensor) -> Tensor:
         pixel_values = self._model.normalise(rgb.to(self.device))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ class Segmenter:
     ----------
     model : str, Path or CLIPSeg
         A name in :data:`napari_clipseg.MODELS`, a weights file or folder, a hub id, or a
-        model in memory.
+        model in memory (which moves to the device).
     device : str
         "auto", "cpu", "cuda", "cuda:1" ... or "mps".
     precision : {"float32", "bfloat16", "float16"}
@@ -69,9 +70,8 @@ class Segmenter:
         window: str = "hann",
         storage: str | None = None,
     ) -> None:
-        loaded = model if isinstance(model, CLIPSeg) else load_model(model)
         self.model_name = "in memory" if isinstance(model, CLIPSeg) else str(model)
-        self._network = Network(loaded, device, precision)
+        self._network = Network(_owned(model, precision), device, precision)
         config = self._network.config
         self.tile = config.tile if tile is None else tile
         self.overlap = self.tile // 4 if overlap is None else overlap
@@ -209,6 +209,13 @@ class Segmenter:
 
     def _empty_features(self, pixels: Pixels) -> Features:
         return empty_features(self._tiled(pixels.shape), pixels.contrast, self._storage)
+
+
+def _owned(model: str | Path | CLIPSeg, precision: str) -> CLIPSeg:
+    """Return a model whose weights may be stored in another precision."""
+    if not isinstance(model, CLIPSeg):
+        return load_model(model)
+    return model if precision == "float32" else copy.deepcopy(model)
 
 
 def segment(

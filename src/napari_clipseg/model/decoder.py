@@ -79,15 +79,15 @@ class Decoder(nn.Module):
         for block in self.extra_blocks:
             tokens = tokens + block(tokens)
         spatial = tokens[:, 1:].transpose(1, 2).reshape(len(tokens), -1, *grid)
-        maps = self.trans_conv(spatial)
-        logits: Tensor = maps.view(batch, prompts, *maps.shape[-2:])
-        return logits
+        logits: Tensor = self.trans_conv(spatial)
+        return logits.view(batch, prompts, *logits.shape[-2:])
 
     def _film(self, tokens: Tensor, conditional: Tensor) -> Tensor:
         """Modulate by every prompt: (B, T, D) -> (B * P, T, D), prompts fastest."""
         scale = self.film_mul(conditional).unsqueeze(-2)
         shift = self.film_add(conditional).unsqueeze(-2)
-        return (scale * tokens[:, None] + shift).flatten(0, 1)
+        modulated: Tensor = (scale * tokens[:, None] + shift).flatten(0, 1)
+        return modulated
 
 
 def _align(skip: Tensor, tokens: Tensor, prompts: int) -> Tensor:
