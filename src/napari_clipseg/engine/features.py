@@ -20,6 +20,10 @@ from napari_clipseg.engine.prompts import Prompt
 from napari_clipseg.errors import ImageError, OutputError, SettingError
 
 
+DECODED_TILES = 16
+"""Tiles handed to the decoder together; a run can be cancelled between two such batches."""
+
+
 class Features:
     """The reduced activations of all tiles of one image.
 
@@ -117,9 +121,8 @@ class Features:
             raise OutputError(f"the features cannot be written to {target}: {error}") from error
 
     def _stored(self) -> Generator[EncodedBatch]:
-        batch = self._tiled.batch
-        for first in range(0, self.tiles, batch):
-            yield EncodedBatch(first, self._reduced[first : first + batch])
+        for first in range(0, self.tiles, DECODED_TILES):
+            yield EncodedBatch(first, self._reduced[first : first + DECODED_TILES])
 
 
 def identity(tiled: TiledNetwork) -> dict[str, Any]:

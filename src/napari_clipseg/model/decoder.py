@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_clipseg.errors import UnknownName
+from napari_clipseg.model.attention import self_attention
 from napari_clipseg.model.config import ModelConfig
 
 
@@ -29,8 +30,8 @@ class Decoder(nn.Module):
         self.film_mul = nn.Linear(config.embed_dim, width)
         self.film_add = nn.Linear(config.embed_dim, width)
         self.reduces = nn.ModuleList(nn.Linear(config.width, width) for _ in steps)
-        self.blocks = nn.ModuleList(_block(config) for _ in steps)
-        self.extra_blocks = nn.ModuleList(_block(config) for _ in range(config.extra_blocks))
+        self.blocks = nn.ModuleList(DecoderBlock(config) for _ in steps)
+        self.extra_blocks = nn.ModuleList(DecoderBlock(config) for _ in range(config.extra_blocks))
         if config.head not in HEADS:
             raise UnknownName(f"head {config.head!r} is unknown; there are {', '.join(HEADS)}")
         self.trans_conv = HEADS[config.head](width, config.patch)
@@ -90,15 +91,29 @@ class Decoder(nn.Module):
         return modulated
 
 
+class DecoderBlock(nn.TransformerEncoderLayer):
+    """torch's post-norm transformer layer with ReLU, run by a path that suits its small width.
+
+    Parameters
+    ----------
+    config : ModelConfig
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(
+            config.reduce_dim, config.decoder_heads, config.decoder_mlp, batch_first=True
+        )
+
+    def forward(self, tokens: Tensor) -> Tensor:  # type: ignore[override]
+        """Return tokens (B, T, D) after attention and MLP."""
+        tokens = self.norm1(tokens + self.dropout1(self_attention(self.self_attn, tokens)))
+        updated: Tensor = self.norm2(tokens + self._ff_block(tokens))
+        return updated
+
+
 def _align(skip: Tensor, tokens: Tensor, prompts: int) -> Tensor:
     """Repeat a skip for every prompt once FiLM has multiplied the batch."""
     return skip if len(skip) == len(tokens) else skip.repeat_interleave(prompts, 0)
-
-
-def _block(config: ModelConfig) -> nn.TransformerEncoderLayer:
-    return nn.TransformerEncoderLayer(
-        config.reduce_dim, config.decoder_heads, config.decoder_mlp, batch_first=True
-    )
 
 
 def simple_head(width: int, patch: int) -> nn.Module:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from napari_clipseg.model.attention import masked_self_attention
 from napari_clipseg.model.config import ModelConfig
 
 
@@ -181,17 +182,7 @@ def interpolate_positions(embedding: Tensor, grid: tuple[int, int]) -> Tensor:
 
 def _masked_block(block: nn.Module, tokens: Tensor, mask: Tensor) -> Tensor:
     """Run one CLIP block whose attention logits are multiplied by ``mask`` (B, 1, T, T)."""
-    tokens = tokens + _masked_attention(block.attn, block.ln_1(tokens), mask)  # type: ignore[arg-type,operator]
-    update: Tensor = block.mlp(block.ln_2(tokens))  # type: ignore[operator]
-    return tokens + update
-
-
-def _masked_attention(attention: nn.MultiheadAttention, tokens: Tensor, mask: Tensor) -> Tensor:
-    batch, count, width = tokens.shape
-    projected = F.linear(tokens, attention.in_proj_weight, attention.in_proj_bias)
-    heads = projected.view(batch, count, 3, attention.num_heads, -1).permute(2, 0, 3, 1, 4)
-    query, key, value = heads.unbind(0)
-    logits = (query / math.sqrt(query.shape[-1])) @ key.transpose(-2, -1)
-    mixed = (logits * mask).softmax(-1) @ value
-    joined: Tensor = attention.out_proj(mixed.transpose(1, 2).reshape(batch, count, width))
-    return joined
+    update = masked_self_attention(block.attn, block.ln_1(tokens), mask)  # type: ignore[arg-type,operator]
+    tokens = tokens + update
+    rest: Tensor = block.mlp(block.ln_2(tokens))  # type: ignore[operator]
+    return tokens + rest
