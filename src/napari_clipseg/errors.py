@@ -36,6 +36,10 @@ class ImageError(ClipSegError, ValueError):
     """An array is not an image that can be segmented."""
 
 
+class FeaturesInvalid(ClipSegError, ValueError):
+    """Stored features are damaged or belong to another image, model or tiling."""
+
+
 class UnsupportedLayer(ClipSegError, ValueError):
     """A napari layer or view is not one that can be segmented."""
 

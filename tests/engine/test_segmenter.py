@@ -5,7 +5,14 @@ import torch
 from napari_clipseg.engine.decoding import TileDone
 from napari_clipseg.engine.prompts import MaskPrompt, Mix
 from napari_clipseg.engine.segmenter import Segmenter, segment
-from napari_clipseg.errors import EngineError, ImageError, PromptError, SettingError, UnknownName
+from napari_clipseg.errors import (
+    EngineError,
+    FeaturesInvalid,
+    OutputError,
+    PromptError,
+    SettingError,
+    UnknownName,
+)
 
 
 def untiled(model, rgb, prompt):
@@ -83,25 +90,76 @@ def test_every_kind_of_prompt_in_one_call(segmenter, image):
     )
 
 
-def test_saved_features_give_the_identical_result(segmenter, image, tmp_path):
-    features = segmenter.encode(image)
-    features.save(tmp_path / "image.features")
-    opened = segmenter.open_features(tmp_path / "image.features")
-    assert (opened.probability("nuclei") == features.probability("nuclei")).all()
-    assert opened.contrast == features.contrast
-    assert [each.name for each in tmp_path.iterdir()] == ["image.features"]
+def test_features_on_disk_give_the_identical_result(segmenter, image, tmp_path):
+    folder = tmp_path / "image.features"
+    kept = segmenter.encode(image, folder=folder)
+    opened = segmenter.open_features(folder)
+    expected = segmenter.encode(image).probability("nuclei")
+    assert (kept.probability("nuclei") == expected).all()
+    assert (opened.probability("nuclei") == expected).all()
+    assert opened.contrast == kept.contrast
+    assert opened.nbytes == kept.nbytes > 0
 
 
-def test_features_of_other_tiles_or_weights_are_refused(tiny_model, segmenter, image, tmp_path):
-    path = tmp_path / "image.features"
-    segmenter.encode(image).save(path)
-    with pytest.raises(SettingError, match="tile and grids"):
-        Segmenter(tiny_model, device="cpu", tile=40).open_features(path)
-    path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(ImageError, match="no features"):
-        segmenter.open_features(path)
-    with pytest.raises(ImageError, match="no features"):
+@pytest.mark.parametrize("storage", ["float32", "float16", "bfloat16"])
+def test_a_run_that_was_stopped_goes_on_from_the_stored_tiles(
+    tiny_model, image, tmp_path, storage, monkeypatch
+):
+    segmenter = Segmenter(tiny_model, device="cpu", storage=storage, batch=2)
+    whole, resumed = np.zeros((2, *image.shape), np.float32)
+    for _ in segmenter.run(image, "nuclei", whole):
+        pass
+    run = segmenter.run(image, "nuclei", resumed, folder=tmp_path / "features")
+    for _ in range(7):
+        next(run)
+    run.close()
+
+    encoded = []
+    encode = segmenter._network.encode
+    monkeypatch.setattr(
+        segmenter._network, "encode", lambda rgb: encoded.append(len(rgb)) or encode(rgb)
+    )
+    *_, last = segmenter.run(image, "nuclei", resumed, folder=tmp_path / "features")
+    assert sum(encoded) == last.total - 8
+    assert (resumed == whole).all()
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "remove"])
+def test_damaged_tiles_are_never_trusted(segmenter, image, tmp_path, damage):
+    folder = tmp_path / "features"
+    expected = segmenter.encode(image, folder=folder).probability("nuclei")
+    chunk = folder / "c" / "5" / "0" / "0" / "0"
+    content = bytearray(chunk.read_bytes())
+    content[100] ^= 1
+    {
+        "cut": lambda: chunk.write_bytes(chunk.read_bytes()[:-9]),
+        "flip": lambda: chunk.write_bytes(content),
+        "remove": chunk.unlink,
+    }[damage]()
+    with pytest.raises(FeaturesInvalid, match="encode the image again"):
+        segmenter.open_features(folder).probability("nuclei")
+    assert (segmenter.encode(image, folder=folder).probability("nuclei") == expected).all()
+
+
+def test_features_of_another_origin_are_refused(tiny_model, segmenter, image, tmp_path):
+    folder = tmp_path / "features"
+    segmenter.encode(image, folder=folder)
+    other = image.copy()
+    other[40, 40] += 1
+    with pytest.raises(FeaturesInvalid, match="another image"):
+        segmenter.encode(other, folder=folder)
+    with pytest.raises(FeaturesInvalid, match="another contrast"):
+        segmenter.encode(image, folder=folder, contrast=(0, 1))
+    with pytest.raises(FeaturesInvalid, match="tile and grids"):
+        Segmenter(tiny_model, device="cpu", tile=40).open_features(folder)
+    with pytest.raises(FeaturesInvalid, match="no readable features"):
         segmenter.open_features(tmp_path / "missing")
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_error(segmenter, image, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="cannot be written"):
+        segmenter.encode(image, folder=tmp_path / "file" / "features")
 
 
 def test_features_kept_in_half_precision_take_half_the_memory(tiny_model, segmenter, image):

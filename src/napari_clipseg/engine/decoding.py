@@ -75,12 +75,16 @@ class TiledNetwork:
     batch: int
     window: str
 
-    def encode(self, pixels: Pixels) -> Generator[EncodedBatch]:
-        """Yield the reduced activations of all tiles of an image in the plan's order."""
+    def encode(self, pixels: Pixels, first: int, count: int) -> Tensor:
+        """Return the reduced activations (B, L, 1 + N, D) of tiles from number ``first`` on."""
+        tiles = self.plan.tiles[first : first + count]
+        rgb = torch.stack([read_tile(pixels, each, self.tile) for each in tiles])
+        return self.network.encode(rgb)
+
+    def encoding(self, pixels: Pixels) -> Generator[EncodedBatch]:
+        """Yield all tiles of an image in the plan's order, keeping none."""
         for first in range(0, len(self.plan.tiles), self.batch):
-            tiles = self.plan.tiles[first : first + self.batch]
-            rgb = torch.stack([read_tile(pixels, each, self.tile) for each in tiles])
-            yield EncodedBatch(first, self.network.encode(rgb))
+            yield EncodedBatch(first, self.encode(pixels, first, self.batch))
 
     def decode(
         self, batches: Iterable[EncodedBatch], prompts: Prompt | Sequence[Prompt], out: Any

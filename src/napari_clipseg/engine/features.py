@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import safetensors
 import torch
-from safetensors.torch import save_file
-from torch import Tensor
 
 from napari_clipseg.engine.decoding import EncodedBatch, TiledNetwork, TileDone, probability_array
+from napari_clipseg.engine.pixels import Pixels
 from napari_clipseg.engine.prompts import Prompt
-from napari_clipseg.errors import ImageError, OutputError, SettingError
-
+from napari_clipseg.engine.store import DiskStore, FeatureStore, MemoryStore, create_store
+from napari_clipseg.errors import FeaturesInvalid
 
 DECODED_TILES = 16
 """Tiles handed to the decoder together; a run can be cancelled between two such batches."""
@@ -36,13 +32,15 @@ class Features:
         The network that encoded the image and decodes it, and the image's tiles.
     contrast : (float, float)
         The contrast window through which the image was read.
-    reduced : Tensor (T, L, 1 + N, D)
-        Reduced activations of the T tiles in the order of the plan.
+    store : FeatureStore
+        Holds the activations of all tiles in the order of the plan.
     """
 
-    def __init__(self, tiled: TiledNetwork, contrast: tuple[float, float], reduced: Tensor) -> None:
+    def __init__(
+        self, tiled: TiledNetwork, contrast: tuple[float, float], store: FeatureStore
+    ) -> None:
         self._tiled = tiled
-        self._reduced = reduced
+        self._store = store
         self.contrast = contrast
 
     @property
@@ -57,8 +55,8 @@ class Features:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory that the activations take."""
-        return self._reduced.nbytes
+        """Bytes of memory, or of disk, that the activations take."""
+        return self._store.nbytes
 
     def probability(self, prompts: Prompt | Sequence[Prompt]) -> npt.NDArray[np.float32]:
         """Return the probability of one prompt (H, W) or of several (P, H, W).
@@ -95,77 +93,79 @@ class Features:
         """
         yield from self._tiled.decode(self._stored(), prompts, out)
 
-    def keep(self, batches: Iterable[EncodedBatch]) -> Generator[EncodedBatch]:
-        """Keep batches and pass them on as they will be read again."""
-        for batch in batches:
-            kept = self._reduced[batch.first : batch.first + len(batch.reduced)]
-            kept.copy_(batch.reduced)
-            yield EncodedBatch(batch.first, kept)
-
-    def save(self, path: str | Path) -> None:
-        """Write the features to one safetensors file; it is complete or not there.
-
-        Raises
-        ------
-        OutputError
-            If the file cannot be written.
-        """
-        target = Path(path)
-        part = target.with_name(target.name + ".part")
-        origin = identity(self._tiled) | {"shape": self.shape, "contrast": self.contrast}
-        try:
-            save_file({"reduced": self._reduced}, part, {"origin": json.dumps(origin)})
-            os.replace(part, target)
-        except (OSError, safetensors.SafetensorError) as error:
-            part.unlink(missing_ok=True)
-            raise OutputError(f"the features cannot be written to {target}: {error}") from error
+    def encoding(self, pixels: Pixels) -> Generator[EncodedBatch]:
+        """Yield all tiles of the image, encoding and keeping those that are not stored."""
+        for first, count in self._batches(self._tiled.batch):
+            reduced = self._store.read(first, count)
+            if reduced is None:
+                self._store.write(first, self._tiled.encode(pixels, first, count))
+                reduced = self._read(first, count)
+            yield EncodedBatch(first, reduced)
 
     def _stored(self) -> Generator[EncodedBatch]:
-        for first in range(0, self.tiles, DECODED_TILES):
-            yield EncodedBatch(first, self._reduced[first : first + DECODED_TILES])
+        for first, count in self._batches(DECODED_TILES):
+            yield EncodedBatch(first, self._read(first, count))
+
+    def _batches(self, size: int) -> Iterable[tuple[int, int]]:
+        return ((first, min(size, self.tiles - first)) for first in range(0, self.tiles, size))
+
+    def _read(self, first: int, count: int) -> torch.Tensor:
+        reduced = self._store.read(first, count)
+        if reduced is None:
+            raise FeaturesInvalid(
+                f"of the features, tiles {first + 1} to {first + count} are missing or damaged; "
+                "encode the image again"
+            )
+        return reduced
 
 
-def identity(tiled: TiledNetwork) -> dict[str, Any]:
+def origin_of(tiled: TiledNetwork, pixels: Pixels) -> dict[str, Any]:
     """Return what must be equal for stored activations to be used again, as JSON values."""
-    sides = [[grid.side, len(grid.tops), len(grid.lefts)] for grid in tiled.plan.grids]
-    return {"weights": tiled.network.weights_hash, "tile": tiled.tile, "grids": sides}
+    return {
+        "image": pixels.digest(),
+        "contrast": list(pixels.contrast),
+        "shape": list(pixels.shape),
+        **_network_of(tiled),
+    }
 
 
-def read_origin(path: str | Path) -> dict[str, Any]:
-    """Return what a file of :meth:`Features.save` was made from, or raise ImageError."""
-    try:
-        with safetensors.safe_open(path, "pt") as file:
-            origin: dict[str, Any] = json.loads(file.metadata()["origin"])
-            return origin
-    except (OSError, safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ImageError(f"{path} holds no features that can be read: {error}") from error
-
-
-def read_features(path: str | Path, tiled: TiledNetwork) -> Features:
-    """Return the features that :meth:`Features.save` wrote.
-
-    Raises
-    ------
-    ImageError
-        If the file is missing or damaged.
-    SettingError
-        If it was made with another model or other tiles; the differences are named.
-    """
-    origin = read_origin(path)
-    differing = [key for key, value in identity(tiled).items() if origin.get(key) != value]
-    if differing:
-        raise SettingError(f"{path} was made with other {' and '.join(differing)}")
-    with safetensors.safe_open(path, "pt") as file:
-        reduced = file.get_tensor("reduced")
-    low, high = origin["contrast"]
-    return Features(tiled, (low, high), reduced)
-
-
-def empty_features(
-    tiled: TiledNetwork, contrast: tuple[float, float], storage: torch.dtype
+def new_features(
+    tiled: TiledNetwork, pixels: Pixels, storage: torch.dtype, folder: str | Path | None
 ) -> Features:
-    """Return features with room for all tiles, to be filled by :meth:`Features.keep`."""
+    """Return features to be filled by :meth:`Features.encoding`, on disk if a folder is given."""
     config, tiles = tiled.network.config, len(tiled.plan.tiles)
     tokens = 1 + (tiled.tile // config.patch) ** 2
     shape = (tiles, len(config.extract_layers), tokens, config.reduce_dim)
-    return Features(tiled, contrast, torch.empty(shape, dtype=storage))
+    store: FeatureStore = (
+        MemoryStore(shape, storage)
+        if folder is None
+        else create_store(Path(folder), shape, storage, origin_of(tiled, pixels))
+    )
+    return Features(tiled, pixels.contrast, store)
+
+
+def stored_shape(store: DiskStore) -> tuple[int, int]:
+    """Return height and width of the image whose features a store holds."""
+    height, width = store.origin["shape"]
+    return int(height), int(width)
+
+
+def stored_features(tiled: TiledNetwork, store: DiskStore) -> Features:
+    """Return the features of a store, if this network and these tiles made them.
+
+    Raises
+    ------
+    FeaturesInvalid
+        If another model or other tiles made them; the differences are named.
+    """
+    expected = _network_of(tiled)
+    differing = [key for key, value in expected.items() if store.origin.get(key) != value]
+    if differing:
+        raise FeaturesInvalid(f"the features were made with other {' and '.join(differing)}")
+    low, high = store.origin["contrast"]
+    return Features(tiled, (low, high), store)
+
+
+def _network_of(tiled: TiledNetwork) -> dict[str, Any]:
+    grids = [[grid.side, len(grid.tops), len(grid.lefts)] for grid in tiled.plan.grids]
+    return {"weights": tiled.network.weights_hash, "tile": tiled.tile, "grids": grids}

@@ -21,7 +21,6 @@ from napari_clipseg.engine.prompts import MaskPrompt, Prompt, as_prompts, condit
 from napari_clipseg.engine.visual_prompt import prompt_image
 from napari_clipseg.model.clipseg import CLIPSeg
 
-
 CPU_CACHE_BYTES = 8 << 20
 """The decoder's widest tensor should stay in the cache of a CPU: 1.5 times as fast."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
@@ -74,6 +75,15 @@ class Pixels:
         rgb = values.astype(np.float32, copy=False)
         return np.broadcast_to(rgb, (*rgb.shape[:2], 3))
 
+    def digest(self) -> str:
+        """Return a hash of what is read: of all pixels in memory, of a sample elsewhere."""
+        sampled = type(self._image) is not np.ndarray
+        boxes = sample_boxes(self.shape) if sampled else _bands(self.shape)
+        digest = hashlib.blake2b(f"{self._image.shape} {self._image.dtype}".encode())
+        for box in boxes:
+            digest.update(self._raw(box).tobytes())
+        return digest.hexdigest()
+
     def _raw(self, box: Box) -> npt.NDArray[Any]:
         """Return the chosen channels (h, w, 1 or 3) of a box as they are stored."""
         y0, x0, y1, x1 = box
@@ -106,6 +116,13 @@ def sample_boxes(shape: tuple[int, int]) -> Iterator[Box]:
     for y0 in _spread(height):
         for x0 in _spread(width):
             yield y0, x0, min(y0 + SAMPLE_SIDE, height), min(x0 + SAMPLE_SIDE, width)
+
+
+def _bands(shape: tuple[int, int]) -> Iterator[Box]:
+    """Yield boxes of a few rows that make up the whole image."""
+    height, width = shape
+    for y0 in range(0, height, SAMPLE_SIDE):
+        yield y0, 0, min(y0 + SAMPLE_SIDE, height), width
 
 
 def _spread(length: int) -> list[int]:
@@ -157,5 +174,6 @@ def _check_contrast(contrast: Contrast) -> tuple[float, float]:
 def _check_finite(values: npt.NDArray[Any]) -> None:
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise ImageError(
-            "the image holds NaN or infinite pixels; replace them first, e.g. numpy.nan_to_num(image)"
+            "the image holds NaN or infinite pixels; "
+            "replace them first, e.g. with numpy.nan_to_num(image)"
         )

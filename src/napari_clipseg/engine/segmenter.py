@@ -13,10 +13,16 @@ import numpy.typing as npt
 from napari_clipseg.engine.blending import TileWeights
 from napari_clipseg.engine.decoding import TiledNetwork, TileDone, probability_array
 from napari_clipseg.engine.devices import choose_precision
-from napari_clipseg.engine.features import Features, empty_features, read_features, read_origin
+from napari_clipseg.engine.features import (
+    Features,
+    new_features,
+    stored_features,
+    stored_shape,
+)
 from napari_clipseg.engine.network import Network
 from napari_clipseg.engine.pixels import Contrast, Pixels
 from napari_clipseg.engine.prompts import Prompt
+from napari_clipseg.engine.store import DiskStore
 from napari_clipseg.engine.tiling import plan_tiles
 from napari_clipseg.errors import SettingError
 from napari_clipseg.model.checkpoint import load_model
@@ -117,6 +123,7 @@ class Segmenter:
         *,
         contrast: Contrast = "auto",
         channels: tuple[int, ...] | None = None,
+        folder: str | Path | None = None,
     ) -> Features:
         """Return the features of an image: the costly half of segmenting, done once.
 
@@ -128,17 +135,24 @@ class Segmenter:
             The values that become black and white.
         channels : tuple of int, optional
             One channel as grey or three as R, G, B.
+        folder : str or Path, optional
+            Where to keep the features on disk (a zarr array) instead of in memory. Tiles that
+            are there already are not encoded again: a run that was stopped goes on.
 
         Raises
         ------
         ImageError
             If the array is no image that can be segmented.
+        FeaturesInvalid
+            If the folder holds features of another image, contrast, model or tiling.
+        OutputError
+            If the folder cannot be written.
         OutOfMemory, EngineError
             If the model fails.
         """
         pixels = Pixels(image, contrast=contrast, channels=channels)
-        features = self._empty_features(pixels)
-        for _ in features.keep(self._tiled(pixels.shape).encode(pixels)):
+        features = self._new_features(pixels, folder)
+        for _ in features.encoding(pixels):
             pass
         return features
 
@@ -150,12 +164,13 @@ class Segmenter:
         *,
         contrast: Contrast = "auto",
         channels: tuple[int, ...] | None = None,
+        folder: str | Path | None = None,
     ) -> Generator[TileDone, None, Features]:
         """Encode and decode tile by tile; return the features for further prompts.
 
         Parameters
         ----------
-        image, contrast, channels
+        image, contrast, channels, folder
             As for :meth:`encode`.
         prompts : str, TextPrompt, MaskPrompt, Mix or a sequence of these
         out : array-like (H, W) of one prompt or (P, H, W) of a sequence, float32
@@ -167,8 +182,8 @@ class Segmenter:
             After every tile. Stop iterating to cancel.
         """
         pixels = Pixels(image, contrast=contrast, channels=channels)
-        features, tiled = self._empty_features(pixels), self._tiled(pixels.shape)
-        yield from tiled.decode(features.keep(tiled.encode(pixels)), prompts, out)
+        features = self._new_features(pixels, folder)
+        yield from self._tiled(pixels.shape).decode(features.encoding(pixels), prompts, out)
         return features
 
     def probability(
@@ -186,29 +201,27 @@ class Segmenter:
         pixels = Pixels(image, contrast=contrast, channels=channels)
         tiled = self._tiled(pixels.shape)
         out = probability_array(prompts, pixels.shape)
-        for _ in tiled.decode(tiled.encode(pixels), prompts, out):
+        for _ in tiled.decode(tiled.encoding(pixels), prompts, out):
             pass
         return out
 
-    def open_features(self, path: str | Path) -> Features:
-        """Return features that :meth:`Features.save` wrote with this model and these tiles.
+    def open_features(self, folder: str | Path) -> Features:
+        """Return the features that :meth:`encode` or :meth:`run` left in a folder.
 
         Raises
         ------
-        ImageError
-            If the file is missing or damaged.
-        SettingError
-            If it was made with another model or other tiles.
+        FeaturesInvalid
+            If there are none, they are damaged, or another model or other tiles made them.
         """
-        height, width = read_origin(path)["shape"]
-        return read_features(path, self._tiled((height, width)))
+        store = DiskStore(Path(folder))
+        return stored_features(self._tiled(stored_shape(store)), store)
 
     def _tiled(self, shape: tuple[int, int]) -> TiledNetwork:
         plan = plan_tiles(shape, self.tile, self.overlap, self.zoom)
         return TiledNetwork(self._network, plan, self.tile, self.batch, self.window)
 
-    def _empty_features(self, pixels: Pixels) -> Features:
-        return empty_features(self._tiled(pixels.shape), pixels.contrast, self._storage)
+    def _new_features(self, pixels: Pixels, folder: str | Path | None) -> Features:
+        return new_features(self._tiled(pixels.shape), pixels, self._storage, folder)
 
 
 def _owned(model: str | Path | CLIPSeg, precision: str) -> CLIPSeg:

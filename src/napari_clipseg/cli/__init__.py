@@ -1,0 +1,59 @@
+"""The command line. Only click is imported here; each command imports what it needs when run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from napari_clipseg import __version__
+from napari_clipseg.cli.demo import demo
+from napari_clipseg.cli.info import info
+from napari_clipseg.cli.segment import segment
+from napari_clipseg.cli.train import train
+from napari_clipseg.cli.weights import weights
+from napari_clipseg.errors import ClipSegError
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+"""Exit code of a program that Ctrl-C ended: 128 and the number of the signal."""
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+@click.pass_context
+def commands(context: click.Context) -> None:
+    """Segment images by a text prompt or a painted example, with CLIPSeg."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+for command in (segment, weights, demo, info, train):
+    commands.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with 0, with 2 on bad input or with 130 after Ctrl-C.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        By default those of the process.
+    """
+    try:
+        commands.main(arguments, prog_name="napari-clipseg", standalone_mode=False)
+    except (click.Abort, KeyboardInterrupt):
+        _leave("stopped", INTERRUPTED)
+    except click.ClickException as error:
+        _leave(error.format_message(), BAD_INPUT)
+    except (ClipSegError, FileNotFoundError) as error:
+        _leave(str(error), BAD_INPUT)
+    sys.exit(0)
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    """Say one line on stderr and exit."""
+    click.echo(f"napari-clipseg: {' '.join(message.split())}", err=True)
+    sys.exit(code)

@@ -1,0 +1,160 @@
+"""napari-clipseg segment: image files in, probability and labels out."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import click
+
+from napari_clipseg.cli.options import DEVICE, MODEL, PATH, contrast, plane
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SegmentJob:
+    """All that ``segment`` was asked to do; each field is the option of its name."""
+
+    images: tuple[Path, ...]
+    output: Path
+    prompt: tuple[str, ...]
+    support_mask: Path | None
+    support_image: Path | None
+    mix: float | None
+    model: str
+    backbone: str | None
+    threshold: float | None
+    min_size: int
+    contrast: str | tuple[float, float]
+    plane: tuple[int, ...]
+    zoom: tuple[float, ...]
+    tile: int | None
+    overlap: int | None
+    device: str
+    precision: str
+    batch: int
+
+    def __post_init__(self) -> None:
+        if not self.prompt and self.support_mask is None:
+            raise click.UsageError("nothing to look for: give --prompt or --support-mask")
+        if self.support_image is not None and self.support_mask is None:
+            raise click.UsageError("--support-image needs --support-mask")
+        if self.mix is not None and (not self.prompt or self.support_mask is None):
+            raise click.UsageError("--mix needs both --prompt and --support-mask")
+
+
+def _run(**given: Any) -> None:
+    job = SegmentJob(**given)
+    from napari_clipseg.cli.run import run_job
+
+    run_job(job)
+
+
+PROMPT_OPTIONS = (
+    click.Option(
+        ["--prompt", "-p"], multiple=True, metavar="TEXT", help="What to find; repeatable."
+    ),
+    click.Option(
+        ["--support-mask"],
+        type=PATH,
+        help="An image file that is not 0 on an example of what to find.",
+    ),
+    click.Option(
+        ["--support-image"],
+        type=PATH,
+        help="The image that the support mask belongs to.  [default: each IMAGE itself]",
+    ),
+    click.Option(
+        ["--mix"],
+        type=click.FloatRange(0, 1),
+        metavar="WEIGHT",
+        help="Join every text with the example; the share of the text.",
+    ),
+)
+
+RESULT_OPTIONS = (
+    click.Option(["--output", "-o"], type=PATH, required=True, help="Folder for the results."),
+    click.Option(
+        ["--threshold"],
+        type=click.FloatRange(0, 1),
+        help="Probability above which a pixel is found.  [default: the model's]",
+    ),
+    click.Option(
+        ["--min-size"],
+        type=click.IntRange(0),
+        default=0,
+        show_default=True,
+        help="Drop objects of fewer pixels.",
+    ),
+)
+
+IMAGE_OPTIONS = (
+    click.Option(
+        ["--contrast"],
+        type=contrast,
+        metavar="auto|LOW,HIGH",
+        default="auto",
+        show_default=True,
+        help="The values that become black and white.",
+    ),
+    click.Option(
+        ["--plane"],
+        type=plane,
+        metavar="INDEX[,INDEX]...",
+        default="",
+        help="Plane of a stack: an index for each axis before height and width, first is 0.",
+    ),
+)
+
+ENGINE_OPTIONS = (
+    MODEL,
+    click.Option(
+        ["--backbone"], metavar="PATH", help="CLIP's weights, for a model file without them."
+    ),
+    click.Option(
+        ["--zoom"],
+        type=float,
+        multiple=True,
+        default=(1.0,),
+        help="Above 1 for objects too small for the model, below 1 for too large ones; "
+        "several are averaged.  [default: 1]",
+    ),
+    click.Option(["--tile"], type=int, help="Side of a tile in pixels.  [default: the model's]"),
+    click.Option(
+        ["--overlap"], type=int, help="Pixels that tiles share.  [default: a quarter of a tile]"
+    ),
+    DEVICE,
+    click.Option(
+        ["--precision"],
+        type=click.Choice(["float32", "bfloat16", "float16"]),
+        default="float32",
+        show_default=True,
+        help="float32 is exact, the others are faster where the device has them.",
+    ),
+    click.Option(
+        ["--batch"],
+        type=click.IntRange(1),
+        default=4,
+        show_default=True,
+        help="Tiles computed at once.",
+    ),
+)
+
+segment = click.Command(
+    "segment",
+    callback=_run,
+    params=[
+        click.Argument(["images"], nargs=-1, required=True, type=PATH, metavar="IMAGE..."),
+        *PROMPT_OPTIONS,
+        *RESULT_OPTIONS,
+        *IMAGE_OPTIONS,
+        *ENGINE_OPTIONS,
+    ],
+    short_help="Segment image files by texts, by an example, or by both.",
+    help="""Segment image files by texts, by an example, or by both.
+
+    For each IMAGE (TIFF, PNG, JPEG) and each prompt a probability TIFF and a labels TIFF are
+    written that keep the pixel size, and for each IMAGE a recipe (JSON) that says how they
+    were made. Results of an earlier run are replaced, input files never.
+    """,
+)

@@ -1,0 +1,178 @@
+"""Where the reduced activations of an image are kept: in memory, or in a folder that lasts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+import zarr
+from torch import Tensor
+from zarr.codecs import Crc32cCodec
+
+from napari_clipseg.errors import FeaturesInvalid, OutputError
+
+_BITS = {torch.float32: torch.int32, torch.float16: torch.int16, torch.bfloat16: torch.int16}
+_DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in _BITS}
+
+
+class FeatureStore(Protocol):
+    """Reduced activations of tiles 0 to T - 1, each (L, 1 + N, D)."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all tiles take."""
+
+    def write(self, first: int, reduced: Tensor) -> None:
+        """Keep tiles (B, L, 1 + N, D) from number ``first`` on."""
+
+    def read(self, first: int, count: int) -> Tensor | None:
+        """Return tiles (count, L, 1 + N, D), None if not all of them are there and sound."""
+
+
+class MemoryStore:
+    """Activations in memory.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (T, L, 1 + N, D).
+    dtype : torch.dtype
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: torch.dtype) -> None:
+        self._tiles = torch.empty(shape, dtype=dtype)
+        self._there = [False] * shape[0]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all tiles take."""
+        return self._tiles.nbytes
+
+    def write(self, first: int, reduced: Tensor) -> None:
+        """Keep tiles (B, L, 1 + N, D) from number ``first`` on."""
+        end = first + len(reduced)
+        self._tiles[first:end] = reduced
+        self._there[first:end] = [True] * len(reduced)
+
+    def read(self, first: int, count: int) -> Tensor | None:
+        """Return tiles (count, L, 1 + N, D), None if not all of them are there."""
+        end = first + count
+        return self._tiles[first:end] if all(self._there[first:end]) else None
+
+
+class DiskStore:
+    """Activations in a zarr array with one chunk, and one checksum, for each tile.
+
+    A tile is on the disk wholly or not at all, and one whose checksum does not fit counts
+    as missing: a run that was killed goes on from the tiles that are sound.
+
+    Parameters
+    ----------
+    folder : Path
+        Of an array made by :func:`create_store`.
+
+    Raises
+    ------
+    FeaturesInvalid
+        If there is no such array.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        try:
+            self._array: Any = zarr.open_array(folder, mode="r+")
+            self.origin: dict[str, Any] = json.loads(str(self._array.attrs["origin"]))
+            self._dtype = _DTYPES[str(self._array.attrs["dtype"])]
+        except (OSError, KeyError, ValueError) as error:
+            raise FeaturesInvalid(f"{folder} holds no readable features: {error}") from error
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all tiles take."""
+        return int(self._array.nbytes)
+
+    def write(self, first: int, reduced: Tensor) -> None:
+        """Keep tiles (B, L, 1 + N, D) from number ``first`` on.
+
+        Raises
+        ------
+        OutputError
+            If the disk is full or may not be written to; tiles written before are not harmed.
+        """
+        bits = reduced.to(self._dtype).contiguous().view(_BITS[self._dtype]).numpy()
+        try:
+            self._array[first : first + len(reduced)] = bits
+        except OSError as error:
+            raise OutputError(f"features cannot be written to {self._folder}: {error}") from error
+
+    def read(self, first: int, count: int) -> Tensor | None:
+        """Return tiles (count, L, 1 + N, D), None if not all of them are there and sound."""
+        if not all((self._chunk(first + index)).is_file() for index in range(count)):
+            return None
+        try:
+            bits = self._array[first : first + count]
+        except ValueError:  # a checksum that does not fit
+            return None
+        return torch.from_numpy(bits).view(self._dtype)
+
+    def _chunk(self, tile: int) -> Path:
+        return self._folder / "c" / str(tile) / "0" / "0" / "0"
+
+
+def create_store(
+    folder: Path, shape: tuple[int, ...], dtype: torch.dtype, origin: dict[str, Any]
+) -> DiskStore:
+    """Return the store in a folder, made if it is not there; what is there is kept.
+
+    Parameters
+    ----------
+    folder : Path
+    shape : tuple of int
+        (T, L, 1 + N, D).
+    dtype : torch.dtype
+    origin : dict
+        What the activations are made from, as JSON values.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written.
+    FeaturesInvalid
+        If it holds something else or features of another origin.
+    """
+    if not folder.exists():
+        _create(folder, shape, dtype, origin)
+    store = DiskStore(folder)
+    differing = [key for key, value in origin.items() if store.origin.get(key) != value]
+    if differing:
+        raise FeaturesInvalid(
+            f"the features in {folder} were made from another {' and '.join(differing)}; "
+            "give another folder, or delete this one"
+        )
+    return store
+
+
+def _create(
+    folder: Path, shape: tuple[int, ...], dtype: torch.dtype, origin: dict[str, Any]
+) -> None:
+    part = folder.with_name(folder.name + ".part")
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        zarr.create_array(
+            part,
+            shape=shape,
+            chunks=(1, *shape[1:]),
+            dtype=str(_BITS[dtype]).removeprefix("torch."),
+            compressors=[Crc32cCodec()],
+            fill_value=0,
+            attributes={
+                "origin": json.dumps(origin),
+                "dtype": str(dtype).removeprefix("torch."),
+            },
+        )
+        part.rename(folder)
+    except OSError as error:
+        raise OutputError(f"features cannot be written to {folder}: {error}") from error

@@ -1,0 +1,156 @@
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+import tifffile
+
+from napari_clipseg.errors import ImageError, OutputError
+from napari_clipseg.io.tiff import PixelSize, read_picture, write_tiff
+
+GREY = np.arange(20 * 30, dtype=np.uint16).reshape(20, 30)
+COLOUR = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
+STACK = np.arange(2 * 3 * 20 * 30, dtype=np.uint16).reshape(2, 3, 20, 30)
+
+
+def same(size: PixelSize | None, y: float, x: float, unit: str) -> bool:
+    return size is not None and size.unit == unit and np.allclose((size.y, size.x), (y, x), 1e-6)
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "a.tif"
+
+
+@pytest.mark.parametrize(
+    ("given", "unit"), [("micron", "µm"), ("\\u00B5m", "µm"), ("um", "µm"), ("inch", "in")]
+)
+def test_pixel_size_of_an_imagej_file(file, given, unit):
+    tifffile.imwrite(file, GREY, imagej=True, resolution=(4, 2), metadata={"unit": given})
+    assert same(read_picture(file).pixel_size, 0.5, 0.25, unit)
+
+
+@pytest.mark.parametrize("unit", ["nm", "µm", "mm"])
+def test_pixel_size_of_an_ome_file(file, unit):
+    sizes = {"PhysicalSizeX": 0.25, "PhysicalSizeY": 0.5}
+    units = {"PhysicalSizeXUnit": unit, "PhysicalSizeYUnit": unit}
+    tifffile.imwrite(file, GREY, ome=True, metadata={"axes": "YX", **sizes, **units})
+    assert same(read_picture(file).pixel_size, 0.5, 0.25, unit)
+
+
+@pytest.mark.parametrize(("tag", "unit"), [("INCH", "in"), ("CENTIMETER", "cm")])
+def test_pixel_size_of_a_file_with_resolution_tags(file, tag, unit):
+    tifffile.imwrite(file, GREY, resolution=(400, 200), resolutionunit=tag)
+    assert same(read_picture(file).pixel_size, 1 / 200, 1 / 400, unit)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"resolution": (1, 1), "resolutionunit": "INCH"},
+        {"imagej": True},
+        {"imagej": True, "resolution": (4, 2), "metadata": {"unit": "pixel"}},
+        {"ome": True},
+    ],
+)
+def test_file_without_a_length_has_no_pixel_size(file, settings):
+    tifffile.imwrite(file, GREY, **settings)
+    assert read_picture(file).pixel_size is None
+
+
+@pytest.mark.parametrize("size", [None, PixelSize(0.5, 0.25, "µm"), PixelSize(30.0, 30.0, "m")])
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_written_file_reads_back_the_same(file, size, dtype):
+    array = (GREY / 7).astype(dtype)
+    write_tiff(file, array, size)
+    picture = read_picture(file)
+    np.testing.assert_array_equal(picture.data, array)
+    assert picture.data.dtype == dtype
+    assert picture.pixel_size == size
+
+
+def test_written_pixel_size_is_in_the_resolution_tags_too(file):
+    write_tiff(file, GREY, PixelSize(0.5, 0.25, "µm"))
+    with tifffile.TiffFile(file) as tif:
+        page = tif.pages.first
+        assert page.resolutionunit == tifffile.RESUNIT.CENTIMETER
+        np.testing.assert_allclose(page.get_resolution(), (40000, 20000), rtol=1e-6)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib", "lzw", "zstd"])
+@pytest.mark.parametrize("array", [GREY, COLOUR], ids=["grey", "colour"])
+def test_reads_usual_compressions(file, array, compression):
+    photometric = "rgb" if array is COLOUR else "minisblack"
+    tifffile.imwrite(file, array, photometric=photometric, compression=compression)
+    np.testing.assert_array_equal(read_picture(file).data, array)
+
+
+def test_planar_colour_comes_with_channels_last(file):
+    planes = np.moveaxis(COLOUR, -1, 0)
+    tifffile.imwrite(file, planes, photometric="rgb", planarconfig="separate")
+    np.testing.assert_array_equal(read_picture(file).data, COLOUR)
+
+
+def test_plane_of_a_stack_is_chosen_by_its_indices(file):
+    tifffile.imwrite(file, STACK, imagej=True, metadata={"axes": "ZCYX"})
+    np.testing.assert_array_equal(read_picture(file, (1, 2)).data, STACK[1, 2])
+
+
+@pytest.mark.parametrize("plane", [(), (1,), (2, 0), (0, -1), (0, 0, 0)])
+def test_wrong_plane_of_a_stack_is_refused_with_the_sizes(file, plane):
+    tifffile.imwrite(file, STACK, imagej=True, metadata={"axes": "ZCYX"})
+    with pytest.raises(ImageError, match=r"Z=2 x C=3 .* plane 0,0"):
+        read_picture(file, plane)
+
+
+def test_plane_of_a_plane_is_refused(file):
+    tifffile.imwrite(file, GREY)
+    with pytest.raises(ImageError, match="single plane"):
+        read_picture(file, (0,))
+
+
+@pytest.mark.parametrize("array", [GREY, GREY.astype(np.uint8), COLOUR])
+def test_reads_png(tmp_path, array):
+    imageio.imwrite(tmp_path / "a.png", array)
+    picture = read_picture(tmp_path / "a.png")
+    np.testing.assert_array_equal(picture.data, array)
+    assert picture.pixel_size is None
+
+
+def test_alpha_of_a_grey_png_is_left_out(tmp_path):
+    grey = GREY.astype(np.uint8)
+    imageio.imwrite(tmp_path / "a.png", np.stack([grey, 255 - grey], -1))
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.png").data, grey)
+
+
+def test_reads_jpeg(tmp_path):
+    imageio.imwrite(tmp_path / "a.jpg", COLOUR)
+    assert read_picture(tmp_path / "a.jpg").data.shape == COLOUR.shape
+
+
+def test_content_counts_not_the_name(tmp_path):
+    imageio.imwrite(tmp_path / "a.tif", GREY, extension=".png")
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.tif").data, GREY)
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", b"II*\0", b"II*\0\x08\0\0\0\xff\xff"])
+def test_what_is_no_image_is_one_clear_error(file, content):
+    file.write_bytes(content)
+    with pytest.raises(ImageError, match=r"a\.tif cannot be read as an image"):
+        read_picture(file)
+
+
+def test_truncated_file_is_one_clear_error(file):
+    tifffile.imwrite(file, GREY, compression="zlib")
+    file.write_bytes(file.read_bytes()[:400])
+    with pytest.raises(ImageError):
+        read_picture(file)
+
+
+def test_missing_file_is_one_clear_error(file):
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        read_picture(file)
+
+
+def test_writing_into_a_missing_folder_is_an_output_error(tmp_path):
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_tiff(tmp_path / "missing" / "a.tif", GREY)
