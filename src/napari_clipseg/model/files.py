@@ -1,0 +1,156 @@
+"""Tensors in files: read without running anything the file holds, written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from napari_clipseg.errors import OutputError, WeightsInvalid
+from napari_clipseg.model.config import ModelConfig
+
+
+@dataclass(frozen=True, slots=True)
+class TensorFile:
+    """What a weights file holds.
+
+    Parameters
+    ----------
+    path : Path
+    tensors : mapping of str to Tensor
+        Floating point tensors in float32, whatever the file stores.
+    metadata : mapping of str to str
+        Of a safetensors file; empty for other files.
+    """
+
+    path: Path
+    tensors: Mapping[str, Tensor]
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a weights file holds, in the names of ``CLIPSeg.state_dict()``.
+
+    Parameters
+    ----------
+    config : ModelConfig
+    state : dict of str to Tensor
+        Not yet compared with what the configuration asks for.
+    """
+
+    config: ModelConfig
+    state: dict[str, Tensor]
+
+
+def read_file(path: Path) -> TensorFile:
+    """Return the content of a safetensors file or of a PyTorch file with a flat state dict.
+
+    Raises
+    ------
+    WeightsInvalid
+        If the file is damaged, not of these kinds, or would have to run code to be read.
+    """
+    if path.suffix == ".safetensors":
+        tensors, metadata = _read_safetensors(path)
+    else:
+        tensors, metadata = _read_pickle(path), {}
+    return TensorFile(path, {name: _float32(tensor) for name, tensor in tensors.items()}, metadata)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the metadata of a safetensors file without reading its tensors.
+
+    Raises
+    ------
+    WeightsInvalid
+        If the file is damaged or no safetensors file.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise _damaged(path, error) from error
+
+
+def write_file(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file that takes the place of an older one only when complete.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    own = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    try:
+        save_file(own, unfinished, dict(metadata))
+        unfinished.replace(path)
+    except (SafetensorError, OSError) as error:
+        raise OutputError(f"{path} cannot be written: {error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            # a copy: what is only mapped into memory would break when the file is changed
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+            return tensors, dict(file.metadata() or {})
+    except (SafetensorError, OSError) as error:
+        raise _damaged(path, error) from error
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    if _is_torchscript(path):
+        raise WeightsInvalid(
+            f"{path} is a TorchScript archive, which holds a program. It is not loaded, since "
+            "that could run anything. If you trust it, open it with torch.jit.load, save its "
+            "state_dict() with torch.save and give that file."
+        )
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    # what torch raises for a damaged file depends on where the damage is
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+        raise _damaged(path, error) from error
+    if not isinstance(content, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in content.items()
+    ):
+        raise WeightsInvalid(
+            f"{path} holds no flat state dict (names and tensors) but {type(content).__name__}: "
+            "save the state_dict() of the model alone"
+        )
+    return content
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(Path(name).name == "constants.pkl" for name in archive.namelist())
+    except zipfile.BadZipFile:
+        return False
+
+
+def _float32(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _damaged(path: Path, error: Exception) -> WeightsInvalid:
+    reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+    return WeightsInvalid(
+        f"{path} cannot be read as a weights file ({reason}). It is damaged, was altered or is "
+        "of another kind: fetch or copy it again."
+    )
