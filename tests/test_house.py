@@ -22,13 +22,15 @@ FLOOR = {
     "train": 3,
     "io": 3,
     "layers": 3,
-    "widget": 4,
-    "cli": 4,
+    "cluster": 3,
+    "evaluate": 4,
+    "widget": 5,
+    "cli": 5,
 }
 """A room may import itself and the rooms of lower floors."""
 
 LIBRARY_ROOMS = {
-    "torch": {"model", "engine", "train"},
+    "torch": {"model", "engine", "train", "evaluate"},
     "open_clip": {"model", "train"},
     "napari": {"layers", "widget", "io.samples"},
     "qtpy": {"widget"},

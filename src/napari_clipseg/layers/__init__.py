@@ -1,0 +1,1 @@
+"""napari layers to engine values and back."""

@@ -1,0 +1,1 @@
+"""The dock widget: form, controller, settings."""
