@@ -1,0 +1,253 @@
+"""What fixes a training run, read from one TOML file."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import tomllib
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from napari_clipseg.errors import ClipSegError
+from napari_clipseg.model.config import ModelConfig
+
+
+class ConfigError(ClipSegError, ValueError):
+    """A training configuration names something unknown or holds an impossible value."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DataConfig:
+    """Which pictures are learned from, and how their concepts are called.
+
+    Parameters
+    ----------
+    weights : mapping of str to float
+        Data sets of the data folder with their share of the samples, relative to one another.
+    mosaics, synthetic : mapping of str to float
+        Tile sets and names of ``synthetic.GENERATORS``, with their shares.
+    pool : int
+        Generated pictures kept in memory: for each mosaic and synthetic entry together.
+    also : mapping of str to mapping
+        More phrases of a data set: set -> concept -> phrases.
+    background : mapping of str to list of str
+        Sets whose unmasked pixels have a name: set -> phrases.
+    unlabelled : tuple of str
+        Sets in which a pixel without any concept was left out by the annotator and teaches
+        nothing.
+    upright, invertible : tuple of str
+        Sets that may not be turned (up is up), and grey sets that may be inverted.
+    skip : mapping of str to list of str
+        Concepts that are left out: set -> concepts.
+    lacks : mapping of str to mapping
+        Things that a set's pictures never show, though alike ones do: set -> concept -> phrases.
+    absent : mapping of str to list of str
+        Words for things that pictures of a realm (``"micro"``, ``"outdoor"``) never show.
+    """
+
+    weights: Mapping[str, float]
+    mosaics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    synthetic: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    pool: int = 2000
+    also: Mapping[str, Mapping[str, list[str]]] = dataclasses.field(default_factory=dict)
+    background: Mapping[str, list[str]] = dataclasses.field(default_factory=dict)
+    unlabelled: tuple[str, ...] = ()
+    upright: tuple[str, ...] = ()
+    invertible: tuple[str, ...] = ()
+    skip: Mapping[str, list[str]] = dataclasses.field(default_factory=dict)
+    lacks: Mapping[str, Mapping[str, list[str]]] = dataclasses.field(default_factory=dict)
+    absent: Mapping[str, list[str]] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SamplingConfig:
+    """How a batch is drawn.
+
+    Parameters
+    ----------
+    batch, prompts, supports : int
+        Images per step, prompts per image, and prompts per step given as a picture.
+    absent : float
+        Share of the prompts that name something absent.
+    alien : float
+        Cosine similarity of text vectors below which two phrases mean different things.
+    mix : float
+        Share of the visual prompts that are mixed with the text; the text's weight is U(0, 1).
+    text_noise : float
+        Length of the noise added to text vectors, relative to theirs: neighbours of a phrase
+        learn with it.
+    """
+
+    batch: int = 8
+    prompts: int = 4
+    supports: int = 3
+    absent: float = 1 / 3
+    alien: float = 0.45
+    mix: float = 0.4
+    text_noise: float = 0.25
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OptimConfig:
+    """How weights are moved.
+
+    Parameters
+    ----------
+    steps, warmup : int
+        Length of the run, and of the linear rise of the learning rate before the cosine.
+    restarts : tuple of int
+        Rising steps between warm-up and end at which the cosine begins anew: what a longer run
+        gains after a first one went well.
+    rate, final_rate, weight_decay, clip : float
+        AdamW's learning rate at its peak and end, its decay, and the largest gradient norm.
+    tower, tower_late : float
+        Share of the rate for the vision tower, early and late. At the full rate the first steps,
+        in which only the mean of the masks is learned, make all tokens of a picture alike, and
+        the picture is lost.
+    tower_rise : (int, int)
+        Steps between which the share rises from the one to the other.
+    film : float
+        Share of the rate for the weights of FiLM: their inputs, conditional vectors, are long.
+    dice, align, contrast : float
+        Weights of the losses beside the cross entropy, see ``losses``.
+    average : float
+        Decay of the moving average of the weights, which is what is saved.
+    """
+
+    steps: int = 4000
+    warmup: int = 100
+    restarts: tuple[int, ...] = ()
+    rate: float = 1e-3
+    final_rate: float = 1e-5
+    tower: float = 0.1
+    tower_late: float = 0.4
+    tower_rise: tuple[int, ...] = (300, 600)
+    film: float = 0.2
+    weight_decay: float = 0.02
+    clip: float = 1.0
+    dice: float = 0.3
+    align: float = 0.1
+    contrast: float = 0.05
+    average: float = 0.998
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """A whole training run.
+
+    Parameters
+    ----------
+    model : ModelConfig
+    data : DataConfig
+    sampling : SamplingConfig
+    optim : OptimConfig
+    start : str
+        Weights file to go on from. Empty: the network starts random.
+    trained : tuple of str
+        How the names of the weights begin that are trained; all others stay as they are.
+        ``["decoder."]`` is the paper's setting. By default all but the text tower.
+    text_tower : str
+        File that ``python -m napari_clipseg.train.language`` wrote, for a random start. Empty: the
+        text tower stays random.
+    seed : int
+    checkpoint_every, validate_every : int
+        Steps between checkpoints and between validations.
+    """
+
+    model: ModelConfig
+    data: DataConfig
+    sampling: SamplingConfig = SamplingConfig()
+    optim: OptimConfig = OptimConfig()
+    start: str = ""
+    trained: tuple[str, ...] = ("encoder.clip.visual.", "decoder.")
+    text_tower: str = ""
+    seed: int = 0
+    checkpoint_every: int = 200
+    validate_every: int = 500
+
+    def __post_init__(self) -> None:
+        """Refuse values with which nothing could be learned."""
+        positive = {
+            "optim.steps": self.optim.steps,
+            "sampling.batch": self.sampling.batch,
+            "sampling.prompts": self.sampling.prompts,
+            "checkpoint_every": self.checkpoint_every,
+            "validate_every": self.validate_every,
+        }
+        for name, value in positive.items():
+            if value < 1:
+                raise ConfigError(f"{name} is {value}; it must be at least 1")
+        bounds = (self.optim.warmup, *self.optim.restarts, self.optim.steps)
+        if self.optim.restarts and any(b <= a for a, b in itertools.pairwise(bounds)):
+            raise ConfigError(f"optim.restarts must rise between warmup and steps, not {bounds}")
+        if not 0 <= self.sampling.absent < 1:
+            raise ConfigError(f"sampling.absent is {self.sampling.absent}; it must be in [0, 1)")
+        if self.sampling.supports > self.sampling.batch:
+            raise ConfigError("sampling.supports is larger than sampling.batch")
+        if not {**self.data.weights, **self.data.mosaics, **self.data.synthetic}:
+            raise ConfigError("[data] names neither weights nor mosaics nor synthetic")
+
+
+def read_config(file: str | Path) -> TrainConfig:
+    """Return the configuration that a TOML file holds.
+
+    A file may name a ``base`` beside it, whose settings hold where it says nothing else.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, is no TOML, or holds an unknown name or an impossible value.
+    """
+    config: TrainConfig = _build(TrainConfig, _read_table(Path(file)), "")
+    return config
+
+
+def _read_table(file: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"the training configuration {file} cannot be read: {error}") from error
+    base = table.pop("base", None)
+    return table if base is None else _overlaid(_read_table(file.with_name(base)), table)
+
+
+def _overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings of both, those of ``above`` where both have one, tables within included."""
+    merged = dict(below)
+    for key, value in above.items():
+        nested = isinstance(value, dict) and isinstance(below.get(key), dict)
+        merged[key] = _overlaid(below[key], value) if nested else value
+    return merged
+
+
+def _build(kind: Any, table: Mapping[str, Any], where: str) -> Any:
+    """Make a dataclass of a table, tables within it included."""
+    fields = typing.get_type_hints(kind)
+    unknown = sorted(set(table) - set(fields))
+    if unknown:
+        known = ", ".join(fields)
+        raise ConfigError(f"{where}{unknown[0]} is not a setting; there are {known}")
+    values = {key: _value(fields[key], value, f"{where}{key}") for key, value in table.items()}
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ConfigError(f"[{where.rstrip('.') or 'top'}] is incomplete: {error}") from error
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:
+    if dataclasses.is_dataclass(kind):
+        return _build(kind, _checked(value, dict, where), f"{where}.")
+    origin = typing.get_origin(kind) or kind
+    if origin is tuple:
+        return tuple(_checked(value, list, where))
+    if origin is float:
+        return float(_checked(value, (int, float), where))
+    return _checked(value, dict if origin is Mapping else origin, where)
+
+
+def _checked(value: Any, kind: type | tuple[type, ...], where: str) -> Any:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ConfigError(f"{where} is {value!r}, which has the wrong type")
+    return value

@@ -1,0 +1,133 @@
+"""Generated pictures: what a phrase says is what its mask shows."""
+
+import numpy as np
+import pytest
+
+from napari_clipseg.train.appearance import COLOURS, NOUNS, TEXTURES, Look, objects
+from napari_clipseg.train.dataset import UNLABELLED
+from napari_clipseg.train.mosaic import SIDE, mosaic
+from napari_clipseg.train.simulators import GENERATORS
+
+
+def made(name, count=12):
+    return [GENERATORS[name](np.random.default_rng([5, index])) for index in range(count)]
+
+
+@pytest.mark.parametrize("name", list(GENERATORS))
+def test_every_generator_makes_whole_scenes(name):
+    for scene in made(name, 6):
+        assert scene.image.shape == (SIDE, SIDE, 3) and scene.image.dtype == np.uint8
+        assert scene.bits.shape == (SIDE, SIDE) and scene.bits.dtype == np.uint8
+        assert not (scene.bits & UNLABELLED).any()
+        assert scene.concepts and all(concept.phrases for concept in scene.concepts)
+        assert scene.image.std() > 1
+
+
+@pytest.mark.parametrize("name", list(GENERATORS))
+def test_every_generator_is_a_function_of_its_generator(name):
+    first, second = (GENERATORS[name](np.random.default_rng(8)) for _ in range(2))
+    assert (first.image == second.image).all() and (first.bits == second.bits).all()
+    assert first.concepts == second.concepts
+
+
+def mean_colour(scene, concept):
+    return scene.image[scene.mask(concept)].mean(0) / 255
+
+
+@pytest.mark.parametrize("colour", ["red", "green", "blue", "yellow"])
+def test_a_colour_word_shows_pixels_of_that_colour(colour):
+    found = [
+        mean_colour(scene, concept)
+        for scene in made("objects", 120)
+        for concept in scene.concepts
+        if colour in concept.name.split() and scene.mask(concept).sum() > 200
+    ]
+    assert found
+    apart = np.linalg.norm(np.mean(found, 0) - np.array(COLOURS[colour]))
+    others = [np.linalg.norm(np.mean(found, 0) - np.array(value)) for value in COLOURS.values()]
+    assert apart == min(others)
+
+
+def test_bright_things_are_brighter_than_dark_things():
+    values = {"bright": [], "dark": []}
+    for scene in made("objects", 120):
+        for concept in scene.concepts:
+            for word in values:
+                if concept.name.startswith(f"{word} ") and scene.mask(concept).any():
+                    values[word].append(scene.image[scene.mask(concept)].mean())
+    assert min(values["bright"]) > max(values["dark"])
+
+
+def test_a_phrase_is_true_only_if_all_its_words_are():
+    kind = Look("small", "red", "disc")
+    assert Look("", "red", "spots").fits(kind)
+    assert Look("small", "", "blobs").fits(kind)
+    assert not Look("large", "red", "spots").fits(kind)
+    assert not Look("", "blue", "spots").fits(kind)
+    assert not Look("", "red", "squares").fits(kind)
+
+
+def test_phrases_for_absent_things_are_among_the_concepts():
+    shares = [concept.bits == 0 for scene in made("objects", 40) for concept in scene.concepts]
+    assert 0.1 < np.mean(shares) < 0.6
+
+
+def test_every_noun_is_true_of_something():
+    shapes = {"disc", "ring", "square", "triangle", "ellipse", "blob", "line"}
+    assert all(true and true <= shapes for true in NOUNS.values())
+
+
+def test_texts_use_each_synonym_once():
+    texts = Look("small", "bright", "spots").texts()
+    assert texts[0] == "small bright spots"
+    assert "tiny light spots" in texts
+    assert len(set(texts)) == len(texts)
+
+
+def test_regions_of_different_texture_do_not_overlap():
+    for scene in made("textures", 4):
+        covered = sum(scene.mask(concept).astype(int) for concept in scene.concepts)
+        assert (covered == 1).all()
+        assert len(scene.concepts) == len(TEXTURES)
+
+
+def test_fluorescent_nuclei_are_brighter_than_their_background():
+    for scene in made("fluorescence", 20):
+        named = {concept.name: scene.mask(concept) for concept in scene.concepts}
+        if named["nucleus"].any():
+            grey = scene.image.max(-1)
+            assert grey[named["nucleus"]].mean() > grey[named["background"]].mean() + 10
+
+
+def test_membranes_separate_the_cells():
+    for scene in made("membranes", 4):
+        wall, inside = (scene.mask(concept) for concept in scene.concepts[:2])
+        assert (wall ^ inside).all()
+
+
+def test_a_mosaic_shows_each_tile_where_its_mask_is():
+    tiles = {
+        "moss": [np.full((30, 30, 3), (20, 160, 30), np.uint8)],
+        "brick": [np.full((40, 20, 3), (190, 70, 50), np.uint8)],
+    }
+    phrases = {"moss": ("moss",), "brick": ("bricks",)}
+    for index in range(10):
+        scene = mosaic(np.random.default_rng(index), tiles, phrases)
+        for concept in scene.concepts:
+            shown = scene.image[scene.mask(concept)]
+            if len(shown) > 500:
+                middle = np.median(shown, axis=0)
+                apart = {name: np.abs(middle - tiles[name][0][0, 0]).sum() for name in tiles}
+                assert min(apart, key=apart.__getitem__) == concept.name
+
+
+def test_mosaics_hold_no_more_materials_than_there_are():
+    tiles = {"moss": [np.zeros((8, 8, 3), np.uint8)]}
+    scene = mosaic(np.random.default_rng(0), tiles, {"moss": ("moss",)})
+    assert len(scene.concepts) == 1
+    assert scene.mask(scene.concepts[0]).any()
+
+
+def test_objects_differ_from_seed_to_seed():
+    first, second = (objects(np.random.default_rng(seed)) for seed in (1, 2))
+    assert (first.image != second.image).any()

@@ -1,0 +1,211 @@
+import csv
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from napari_clipseg.model.checkpoint import load_model, read_metadata
+from napari_clipseg.model.clipseg import CLIPSeg
+from napari_clipseg.train.__main__ import main
+from napari_clipseg.train.appearance import objects
+from napari_clipseg.train.config import ConfigError, OptimConfig
+from napari_clipseg.train.loop import Run, train
+from napari_clipseg.train.losses import mask_loss
+from napari_clipseg.train.network import new_model
+from napari_clipseg.train.objective import learning_rate, new_optimizer, rates
+
+
+class Killed(Exception):
+    """Stands for the end of a process."""
+
+
+def curve(folder):
+    with (folder / "log.csv").open() as stream:
+        return [
+            {name: value for name, value in row.items() if name != "seconds"}
+            for row in csv.DictReader(stream)
+        ]
+
+
+def test_a_killed_run_goes_on_to_the_identical_result(tiny_run, tmp_path, monkeypatch):
+    whole = train(tiny_run, tmp_path / "whole")
+    learn = Run.learn
+
+    def killed_at_step_7(run, step, batch):
+        if step == 7:
+            raise Killed
+        learn(run, step, batch)
+
+    monkeypatch.setattr(Run, "learn", killed_at_step_7)
+    with pytest.raises(Killed):
+        train(tiny_run, tmp_path / "killed")
+    monkeypatch.undo()
+    resumed = train(tiny_run, tmp_path / "killed", resume=True)
+
+    assert len(curve(tmp_path / "whole")) == tiny_run.optim.steps
+    assert curve(tmp_path / "killed") == curve(tmp_path / "whole")
+    first, second = load_model(whole.weights), load_model(resumed.weights)
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, second.state_dict()[name]), name
+
+
+def test_a_run_leaves_a_model_that_says_how_it_was_made(tiny_run, tmp_path):
+    result = train(tiny_run, tmp_path)
+    assert result.steps == 8
+    assert read_metadata(result.weights)["steps"] == "8"
+    assert load_model(result.weights).config == tiny_run.model
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(tiny_run, tmp_path):
+    train(tiny_run, tmp_path)
+    other = dataclasses.replace(tiny_run, seed=4)
+    with pytest.raises(ConfigError, match="another configuration"):
+        train(other, tmp_path, resume=True)
+
+
+def test_the_text_tower_stays_as_it_is(tiny_run, tmp_path):
+    before = new_model(tiny_run)
+    after = load_model(train(tiny_run, tmp_path).weights)
+    vectors = [model.text_vectors(["nuclei"]) for model in (before, after)]
+    assert torch.allclose(*vectors, atol=1e-2)
+    weights = [model.encoder.clip.visual.proj for model in (before, after)]
+    assert not torch.allclose(*weights, atol=1e-4)
+
+
+def test_a_second_run_changes_nothing_but_what_it_trains(tiny_run, tmp_path):
+    first = train(tiny_run, tmp_path / "first").weights
+    second = dataclasses.replace(tiny_run, start=str(first), trained=("encoder.clip.visual.proj",))
+    result = train(second, tmp_path / "second").weights
+    before, after = (load_model(path).state_dict() for path in (first, result))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"encoder.clip.visual.proj"}
+
+
+def test_a_start_of_another_network_is_refused(tiny_run, tmp_path):
+    weights = train(tiny_run, tmp_path).weights
+    other = dataclasses.replace(tiny_run.model, threshold=0.4)
+    with pytest.raises(ConfigError, match="another network"):
+        new_model(dataclasses.replace(tiny_run, start=str(weights), model=other))
+
+
+def test_training_nothing_is_refused(tiny_run):
+    with pytest.raises(ConfigError, match="no weights begin"):
+        new_model(dataclasses.replace(tiny_run, trained=("text.",)))
+
+
+def test_validation_is_logged_for_each_concept(tiny_run, data_folder, tmp_path):
+    data = dataclasses.replace(tiny_run.data, weights={"cells": 1})
+    config = dataclasses.replace(tiny_run, data=data, validate_every=4)
+    result = train(config, tmp_path / "run", data=data_folder)
+    rows = (tmp_path / "run" / "validation.csv").read_text().splitlines()
+    assert rows[0] == "step,iou,absent,cells nucleus"
+    assert len(rows) == 3
+    assert [score.concept for score in result.validation.scores] == ["nucleus"]
+
+
+def test_a_trained_text_tower_is_taken_over(tiny_run, tmp_path):
+    source = new_model(tiny_run).encoder.clip.state_dict()
+    tower = {
+        name: torch.full_like(value, 0.01)
+        for name, value in source.items()
+        if not name.startswith("visual.") and name != "logit_scale"
+    }
+    save_file(tower, tmp_path / "tower.safetensors")
+    config = dataclasses.replace(tiny_run, text_tower=str(tmp_path / "tower.safetensors"))
+    weight = new_model(config).encoder.clip.token_embedding.weight
+    assert torch.equal(weight, torch.full_like(weight, 0.01))
+
+
+@pytest.mark.parametrize("content", [None, b"no weights", "incomplete"])
+def test_a_wrong_text_tower_gives_one_clear_error(tiny_run, tmp_path, content):
+    file = tmp_path / "tower.safetensors"
+    if content == "incomplete":
+        save_file({"ln_final.weight": torch.zeros(16)}, file)
+    elif content:
+        file.write_bytes(content)
+    with pytest.raises(ConfigError, match="text tower"):
+        new_model(dataclasses.replace(tiny_run, text_tower=str(file)))
+
+
+def test_the_learning_rate_begins_anew_at_a_restart(tiny_run):
+    optim = OptimConfig(steps=100, warmup=10, rate=1.0, final_rate=0.1)
+    longer = dataclasses.replace(optim, steps=150, restarts=(100,))
+    once, twice = (
+        [learning_rate(step, dataclasses.replace(tiny_run, optim=each)) for step in range(150)]
+        for each in (optim, longer)
+    )
+    assert once[:100] == twice[:100]
+    assert twice[100] == 1.0 and twice[149] == pytest.approx(0.1, abs=0.01)
+
+
+def test_restarts_must_rise(tiny_run):
+    with pytest.raises(ConfigError, match="must rise"):
+        dataclasses.replace(tiny_run, optim=OptimConfig(steps=100, restarts=(100,)))
+
+
+def test_the_learning_rate_rises_then_falls(tiny_run):
+    optim = OptimConfig(steps=100, warmup=10, rate=1.0, final_rate=0.1)
+    config = dataclasses.replace(tiny_run, optim=optim)
+    rates = [learning_rate(step, config) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1) and max(rates) == rates[10] == 1.0
+    assert (np.diff(rates[:10]) > 0).all() and (np.diff(rates[10:]) < 0).all()
+    assert rates[-1] == pytest.approx(0.1)
+
+
+def test_the_tower_learns_slowly_until_the_masks_say_more_than_their_mean(tiny_run):
+    optim = OptimConfig(steps=100, warmup=1, rate=1.0, tower=0.1, tower_late=0.5, tower_rise=(4, 8))
+    config = dataclasses.replace(tiny_run, optim=optim)
+    shares = [rates(step, config)["tower"] / rates(step, config)["decoder"] for step in range(12)]
+    assert shares == pytest.approx([0.1] * 5 + [0.2, 0.3, 0.4] + [0.5] * 4)
+
+
+def test_every_trained_weight_is_in_one_group_of_its_part(tiny_run):
+    model = new_model(tiny_run)
+    groups = new_optimizer(model, tiny_run).param_groups
+    grouped = [each for group in groups for each in group["params"]]
+    trained = [each for each in model.parameters() if each.requires_grad]
+    assert sorted(map(id, grouped)) == sorted(map(id, trained))
+    assert {group["part"] for group in groups} == {"tower", "decoder", "film"}
+    assert all(
+        each.ndim >= 2 for group in groups if group["weight_decay"] for each in group["params"]
+    )
+
+
+def test_the_command_says_what_is_wrong_and_nothing_else(tmp_path, capsys):
+    assert main([str(tmp_path / "none.toml"), "--output", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith("error: the training configuration")
+
+
+@pytest.mark.slow
+def test_a_decoder_on_a_frozen_random_tower_overfits_a_few_pictures(tiny_config):
+    torch.manual_seed(0)
+    config = dataclasses.replace(tiny_config, reduce_dim=64, decoder_mlp=128, stem=(32, 32))
+    model = CLIPSeg(config).eval()
+    model.encoder.requires_grad_(False)
+    scenes = [objects(np.random.default_rng(seed)) for seed in range(40)]
+    pairs = [
+        (scene, concept)
+        for scene in scenes
+        for concept in scene.concepts
+        if 0.1 < scene.mask(concept)[:64, :64].mean() < 0.6
+    ][:6]
+    images = np.stack([scene.image[:64, :64] for scene, _ in pairs])
+    masks = np.stack([scene.mask(concept)[:64, :64] for scene, concept in pairs])
+    target = torch.from_numpy(masks)[:, None].float()
+    vectors = model.text_vectors([concept.name for _, concept in pairs])[:, None]
+    rgb = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
+    activations = model.encoder.activations(model.normalise(rgb))
+    optimizer = torch.optim.AdamW(model.decoder.parameters(), 3e-3)
+    iou = 0.0
+    for _ in range(600):
+        logits = model.decode(model.decoder.reduce(activations), vectors, (8, 8))
+        found = logits > 0
+        iou = float((found & (target > 0)).sum() / (found | (target > 0)).sum())
+        if iou > 0.95:
+            break
+        optimizer.zero_grad()
+        mask_loss(logits, target, torch.ones_like(target[:, 0]), 0.3).backward()
+        optimizer.step()
+    assert iou > 0.95

@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+from napari_clipseg.train.dataset import UNLABELLED, Concept, Scene
+from napari_clipseg.train.validation import central, validate
+
+
+def scene():
+    bits = np.zeros((8, 10), np.uint8)
+    bits[:, :4] = 1
+    concepts = (Concept("water", ("water", "lake"), 1), Concept("road", ("road",), 0))
+    return Scene(np.zeros((8, 10, 3), np.uint8), bits, concepts, "outdoor")
+
+
+def left(columns):
+    """A model that finds the left columns for water, one pixel of each 80 for anything else."""
+
+    def predict(scene, phrases):
+        found = np.zeros((len(phrases), *scene.bits.shape), np.float32)
+        for index, phrase in enumerate(phrases):
+            if phrase == "water":
+                found[index, :, :columns] = 0.9
+            else:
+                found[index, 0, 0] = 0.9
+        return found
+
+    return predict
+
+
+def test_iou_is_summed_over_pictures():
+    result = validate(left(2), {"lakes": [scene(), scene()]}, {}, 0.5)
+    (score,) = result.scores
+    assert (score.source, score.concept, score.images) == ("lakes", "water", 2)
+    assert score.iou == pytest.approx(0.5)
+    assert result.mean_iou == pytest.approx(0.5)
+
+
+def test_unlabelled_pixels_are_no_mistakes():
+    partly = scene()
+    partly.bits[:, 4:] = UNLABELLED
+    assert validate(left(10), {"lakes": [partly]}, {}, 0.5).mean_iou == 1
+
+
+def test_the_area_found_for_absent_words_is_measured():
+    absent = {"outdoor": ["giraffe", "piano"], "micro": ["car"]}
+    result = validate(left(4), {"lakes": [scene()]}, absent, 0.5)
+    assert result.absent_area == pytest.approx(1 / 80)
+
+
+def test_pictures_of_which_nothing_is_known_are_passed_over():
+    empty = Scene(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8), (), "outdoor")
+    result = validate(left(4), {"lakes": [empty, scene()]}, {}, 0.5)
+    assert [score.images for score in result.scores] == [1]
+
+
+def test_the_threshold_is_strict():
+    assert validate(left(4), {"lakes": [scene()]}, {}, 0.9).mean_iou == 0
+
+
+def test_the_table_has_a_row_for_each_concept():
+    table = validate(left(4), {"lakes": [scene()]}, {}, 0.5).table()
+    assert "| lakes | water | 1 | 1.00 |" in table
+
+
+def test_the_middle_of_a_picture_keeps_its_mask_in_place():
+    middle = central(scene(), 6)
+    assert middle.image.shape == (6, 6, 3)
+    assert (middle.bits == scene().bits[1:7, 2:8]).all()
+    assert central(scene(), 100).bits.shape == (8, 10)
