@@ -1,0 +1,120 @@
+"""Curves and captions drawn with Pillow, which is here anyway: no plotting library is needed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+FONT_SIZE = 13
+COLOURS = ("#1f5fa8", "#c2410c", "#2f855a", "#7c3aed", "#b7791f", "#0e7490")
+INK, FAINT = "#1a1a1a", "#d8d8d8"
+MARGIN = 52
+"""Pixels around the axes, for the numbers and names beside them."""
+
+TICKS = 5
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Line:
+    """A named curve.
+
+    Parameters
+    ----------
+    name : str
+    x, y : ndarray (n,)
+        In [0, 1].
+    """
+
+    name: str
+    x: npt.NDArray[np.float64]
+    y: npt.NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Plot:
+    """Curves over the unit square.
+
+    Parameters
+    ----------
+    title, x_name : str
+    lines : sequence of Line
+    """
+
+    title: str
+    x_name: str
+    lines: Sequence[Line]
+
+
+class Canvas:
+    """A white picture to draw on.
+
+    Parameters
+    ----------
+    width, height : int
+        In pixels.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        self._image = Image.new("RGB", (width, height), "white")
+        self._draw = ImageDraw.Draw(self._image)
+        self._font = ImageFont.load_default(FONT_SIZE)
+
+    def text(self, place: tuple[int, int], text: str, colour: str = INK) -> None:
+        """Write text with its upper left corner at (x, y)."""
+        self._draw.text(place, text, fill=colour, font=self._font)
+
+    def paste(self, rgb: npt.NDArray[np.uint8], place: tuple[int, int]) -> None:
+        """Lay a picture with its upper left corner at (x, y)."""
+        self._image.paste(Image.fromarray(rgb), place)
+
+    def line(self, points: Sequence[tuple[float, float]], colour: str, width: int = 2) -> None:
+        """Draw a line through points (x, y)."""
+        self._draw.line(list(points), fill=colour, width=width, joint="curve")
+
+    def rgb(self) -> npt.NDArray[np.uint8]:
+        """Return the picture (H, W, 3)."""
+        return np.asarray(self._image)
+
+
+def draw(plots: Sequence[Plot], side: int = 420) -> npt.NDArray[np.uint8]:
+    """Return plots side by side, each with axes from 0 to 1 and a legend above.
+
+    Parameters
+    ----------
+    plots : sequence of Plot
+    side : int
+        Length of the axes in pixels.
+
+    Returns
+    -------
+    ndarray (H, W, 3) uint8
+    """
+    legend = (1 + max(len(plot.lines) for plot in plots)) * (FONT_SIZE + 6)
+    canvas = Canvas(len(plots) * (side + 2 * MARGIN), side + legend + 2 * MARGIN)
+    for index, plot in enumerate(plots):
+        left = index * (side + 2 * MARGIN) + MARGIN
+        _draw_axes(canvas, (left, legend + MARGIN // 2), side, plot.x_name)
+        canvas.text((left, 6), plot.title)
+        for number, line in enumerate(plot.lines):
+            colour = COLOURS[number % len(COLOURS)]
+            canvas.text((left, (number + 1) * (FONT_SIZE + 6) + 6), line.name, colour)
+            x = left + line.x * side
+            y = legend + MARGIN // 2 + (1 - line.y) * side
+            canvas.line(list(zip(x.tolist(), y.tolist(), strict=True)), colour)
+    return canvas.rgb()
+
+
+def _draw_axes(canvas: Canvas, corner: tuple[int, int], side: int, x_name: str) -> None:
+    left, top = corner
+    for tick in range(TICKS + 1):
+        share = tick / TICKS
+        x, y = left + share * side, top + (1 - share) * side
+        canvas.line([(x, top), (x, top + side)], FAINT, 1)
+        canvas.line([(left, y), (left + side, y)], FAINT, 1)
+        canvas.text((int(x) - 8, top + side + 4), f"{share:.1f}")
+        canvas.text((left - 28, int(y) - 8), f"{share:.1f}")
+    canvas.text((left + side // 2 - 30, top + side + 22), x_name)
