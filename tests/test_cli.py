@@ -11,7 +11,8 @@ from napari_clipseg import Recipe, Segmenter
 from napari_clipseg.cli import main
 from napari_clipseg.cli.demo_run import example_mask, intersection_over_union
 from napari_clipseg.io.demo import demo_truth
-from napari_clipseg.io.tiff import PixelSize, read_picture
+from napari_clipseg.io.opening import open_image
+from napari_clipseg.io.picture import PixelSize
 from napari_clipseg.model.weights import is_present
 
 IMAGE = np.random.default_rng(0).integers(0, 4000, (70, 90), dtype=np.uint16)
@@ -68,22 +69,24 @@ def test_text_prompts_give_probability_labels_and_recipe(run, folder, tiny_model
         "cells.recipe.json",
         "cells.red-cells.labels.tif",
         "cells.red-cells.probability.tif",
+        "summary.csv",
     ]
     first, second = said.splitlines()
     assert first.startswith("cells.tif  nuclei: ")
     assert "of the area, peak probability" in second
-    probability = read_picture(folder / "out" / "cells.nuclei.probability.tif")
-    labels = read_picture(folder / "out" / "cells.nuclei.labels.tif")
+    probability = open_image(folder / "out" / "cells.nuclei.probability.tif")
+    labels = open_image(folder / "out" / "cells.nuclei.labels.tif")
     assert (probability.data.dtype, labels.data.dtype) == (np.float32, np.int32)
     expected = Segmenter(tiny_model).probability(IMAGE, ["nuclei", "red cells"])
     np.testing.assert_allclose(probability.data, expected[0], atol=1e-6)
-    np.testing.assert_array_equal(labels.data > 0, probability.data > tiny_model.config.threshold)
+    above = np.asarray(probability.data) > tiny_model.config.threshold
+    np.testing.assert_array_equal(np.asarray(labels.data) > 0, above)
 
 
 def test_results_keep_the_pixel_size(run, folder):
     run("cells.tif", "--prompt", "nuclei")
     for kind in ("probability", "labels"):
-        size = read_picture(folder / "out" / f"cells.nuclei.{kind}.tif").pixel_size
+        size = open_image(folder / "out" / f"cells.nuclei.{kind}.tif").pixel_size
         assert size == PixelSize(0.5, 0.25, "µm")
 
 
@@ -99,16 +102,16 @@ def test_recipe_can_be_read_again(run, folder):
 def test_second_run_gives_identical_files_in_place_of_the_first(run, folder):
     file = folder / "out" / "cells.nuclei.probability.tif"
     run("cells.tif", "--prompt", "nuclei")
-    first = read_picture(file).data
+    first = np.asarray(open_image(file).data)
     assert run("cells.tif", "--prompt", "nuclei")[0] == 0
-    np.testing.assert_array_equal(read_picture(file).data, first)
+    np.testing.assert_array_equal(open_image(file).data, first)
 
 
 def test_support_mask_belongs_to_the_image_itself_by_default(run, folder):
     run("cells.tif", "--support-mask", "mask.tif")
-    default = read_picture(folder / "out" / "cells.example.probability.tif").data
+    default = open_image(folder / "out" / "cells.example.probability.tif").data
     run("cells.tif", "--support-mask", "mask.tif", "--support-image", "cells.tif", output="two")
-    given = read_picture(folder / "two" / "cells.example.probability.tif").data
+    given = open_image(folder / "two" / "cells.example.probability.tif").data
     np.testing.assert_array_equal(default, given)
 
 
@@ -144,16 +147,16 @@ def test_prompts_that_would_share_a_file_name_are_numbered(run, folder):
 def test_plane_of_a_stack(run, folder):
     run("stack.tif", "--prompt", "nuclei", "--plane", "0")
     run("cells.tif", "--prompt", "nuclei")
-    plane = read_picture(folder / "out" / "stack.nuclei.probability.tif").data
+    plane = open_image(folder / "out" / "stack.nuclei.probability.tif").data
     np.testing.assert_array_equal(
-        plane, read_picture(folder / "out" / "cells.nuclei.probability.tif").data
+        plane, open_image(folder / "out" / "cells.nuclei.probability.tif").data
     )
 
 
 def test_png_in_tiff_out(run, folder):
     imageio.imwrite(folder / "photo.png", np.stack([IMAGE.astype(np.uint8)] * 3, -1))
     assert run(str(folder / "photo.png"), "--prompt", "nuclei")[0] == 0
-    assert read_picture(folder / "out" / "photo.nuclei.labels.tif").data.shape == IMAGE.shape
+    assert open_image(folder / "out" / "photo.nuclei.labels.tif").data.shape == IMAGE.shape
 
 
 def test_small_objects_are_dropped_on_request(run):
@@ -228,7 +231,7 @@ def test_ctrl_c_is_exit_code_130(run, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("napari_clipseg.cli.run.read_picture", interrupt)
+    monkeypatch.setattr("napari_clipseg.cli.run.open_picture", interrupt)
     code, _, complaint = run("cells.tif", "--prompt", "nuclei")
     assert (code, complaint.strip()) == (130, "napari-clipseg: stopped")
 

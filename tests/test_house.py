@@ -37,6 +37,7 @@ LIBRARY_ROOMS = {
     "superqt": {"widget"},
     "magicgui": {"widget"},
     "click": {"cli"},
+    "distributed": {"cluster"},
     "typer": {"cli"},
 }
 
@@ -53,6 +54,7 @@ WITHOUT_TORCH = [
     "engine.tiling",
     "engine.visual_prompt",
     "io.demo",
+    "io.opening",
     "io.overlay",
     "io.tiff",
     "model.catalog",

@@ -30,11 +30,14 @@ from napari_clipseg.errors import (
 )
 
 if TYPE_CHECKING:
+    from napari_clipseg.cluster.job import ClusterSettings
+    from napari_clipseg.cluster.run import segment_on_cluster
     from napari_clipseg.engine.features import Features
     from napari_clipseg.engine.labels import label
     from napari_clipseg.engine.prompts import MaskPrompt, Mix, TextPrompt
     from napari_clipseg.engine.recipe import Recipe
     from napari_clipseg.engine.segmenter import Segmenter, segment
+    from napari_clipseg.engine.volume import VolumeSettings, segment_volume, volume_contrast
     from napari_clipseg.model.catalog import MODELS
     from napari_clipseg.model.checkpoint import load_model
 
@@ -43,6 +46,7 @@ __version__ = "0.1.0"
 __all__ = [
     "MODELS",
     "ClipSegError",
+    "ClusterSettings",
     "EngineError",
     "Features",
     "ImageError",
@@ -57,15 +61,20 @@ __all__ = [
     "TextPrompt",
     "UnknownName",
     "UnsupportedLayer",
+    "VolumeSettings",
     "WeightsInvalid",
     "WeightsNotFound",
     "__version__",
     "label",
     "load_model",
     "segment",
+    "segment_on_cluster",
+    "segment_volume",
+    "volume_contrast",
 ]
 
 _HOMES = {
+    "ClusterSettings": "cluster.job",
     "Features": "engine.features",
     "MODELS": "model.catalog",
     "MaskPrompt": "engine.prompts",
@@ -73,9 +82,13 @@ _HOMES = {
     "Recipe": "engine.recipe",
     "Segmenter": "engine.segmenter",
     "TextPrompt": "engine.prompts",
+    "VolumeSettings": "engine.volume",
     "label": "engine.labels",
     "load_model": "model.checkpoint",
     "segment": "engine.segmenter",
+    "segment_on_cluster": "cluster.run",
+    "segment_volume": "engine.volume",
+    "volume_contrast": "engine.volume",
 }
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from napari_clipseg.engine.blending import BLENDINGS, RowAccumulator, TileWeights
+from napari_clipseg.engine.blending import BLENDINGS, PIECE_ROWS, RowAccumulator, TileWeights
 from napari_clipseg.engine.tiling import plan_tiles
 from napari_clipseg.errors import UnknownName
 
@@ -45,11 +45,23 @@ def test_accumulator_hands_out_each_row_once_and_holds_no_more_than_it_needs():
     sums = RowAccumulator(2, 10)
     sums.add((0, 0, 4, 6), np.ones((2, 4, 6), np.float32))
     sums.add((0, 4, 4, 10), np.ones((2, 4, 6), np.float32))
-    first, rows = sums.finish(3)
+    [(first, rows)] = sums.finish(3)
     assert (first, rows.shape) == (0, (2, 3, 10))
     assert rows[0, 0].tolist() == [1] * 4 + [2] * 2 + [1] * 4
     sums.add((3, 0, 6, 10), np.full((2, 3, 10), 5, np.float32))
-    first, rows = sums.finish(6)
+    [(first, rows)] = sums.finish(6)
     assert (first, rows.shape) == (3, (2, 3, 10))
     assert rows[1, :, 4].tolist() == [7, 5, 5]
-    assert sums.finish(6)[1].shape == (2, 0, 10)
+    assert not list(sums.finish(6))
+
+
+def test_accumulator_hands_out_zeros_in_pieces_where_there_is_no_tile():
+    sums = RowAccumulator(1, 3)
+    sums.add((0, 0, 2, 3), np.ones((1, 2, 3), np.float32))
+    end = 0
+    for first, rows in sums.finish(2000):
+        assert first == end
+        assert rows.sum() == (6 if first == 0 else 0)
+        assert rows.shape[1] <= PIECE_ROWS
+        end = first + rows.shape[1]
+    assert end == 2000

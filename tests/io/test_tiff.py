@@ -4,7 +4,9 @@ import pytest
 import tifffile
 
 from napari_clipseg.errors import ImageError, OutputError
-from napari_clipseg.io.tiff import PixelSize, read_picture, write_tiff
+from napari_clipseg.io.opening import open_image
+from napari_clipseg.io.picture import PixelSize
+from napari_clipseg.io.tiff import write_tiff
 
 GREY = np.arange(20 * 30, dtype=np.uint16).reshape(20, 30)
 COLOUR = np.random.default_rng(0).integers(0, 255, (20, 30, 3), dtype=np.uint8)
@@ -25,7 +27,7 @@ def file(tmp_path):
 )
 def test_pixel_size_of_an_imagej_file(file, given, unit):
     tifffile.imwrite(file, GREY, imagej=True, resolution=(4, 2), metadata={"unit": given})
-    assert same(read_picture(file).pixel_size, 0.5, 0.25, unit)
+    assert same(open_image(file).pixel_size, 0.5, 0.25, unit)
 
 
 @pytest.mark.parametrize("unit", ["nm", "µm", "mm"])
@@ -33,13 +35,13 @@ def test_pixel_size_of_an_ome_file(file, unit):
     sizes = {"PhysicalSizeX": 0.25, "PhysicalSizeY": 0.5}
     units = {"PhysicalSizeXUnit": unit, "PhysicalSizeYUnit": unit}
     tifffile.imwrite(file, GREY, ome=True, metadata={"axes": "YX", **sizes, **units})
-    assert same(read_picture(file).pixel_size, 0.5, 0.25, unit)
+    assert same(open_image(file).pixel_size, 0.5, 0.25, unit)
 
 
 @pytest.mark.parametrize(("tag", "unit"), [("INCH", "in"), ("CENTIMETER", "cm")])
 def test_pixel_size_of_a_file_with_resolution_tags(file, tag, unit):
     tifffile.imwrite(file, GREY, resolution=(400, 200), resolutionunit=tag)
-    assert same(read_picture(file).pixel_size, 1 / 200, 1 / 400, unit)
+    assert same(open_image(file).pixel_size, 1 / 200, 1 / 400, unit)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +56,7 @@ def test_pixel_size_of_a_file_with_resolution_tags(file, tag, unit):
 )
 def test_file_without_a_length_has_no_pixel_size(file, settings):
     tifffile.imwrite(file, GREY, **settings)
-    assert read_picture(file).pixel_size is None
+    assert open_image(file).pixel_size is None
 
 
 @pytest.mark.parametrize("size", [None, PixelSize(0.5, 0.25, "µm"), PixelSize(30.0, 30.0, "m")])
@@ -62,7 +64,7 @@ def test_file_without_a_length_has_no_pixel_size(file, settings):
 def test_written_file_reads_back_the_same(file, size, dtype):
     array = (GREY / 7).astype(dtype)
     write_tiff(file, array, size)
-    picture = read_picture(file)
+    picture = open_image(file)
     np.testing.assert_array_equal(picture.data, array)
     assert picture.data.dtype == dtype
     assert picture.pixel_size == size
@@ -81,37 +83,37 @@ def test_written_pixel_size_is_in_the_resolution_tags_too(file):
 def test_reads_usual_compressions(file, array, compression):
     photometric = "rgb" if array is COLOUR else "minisblack"
     tifffile.imwrite(file, array, photometric=photometric, compression=compression)
-    np.testing.assert_array_equal(read_picture(file).data, array)
+    np.testing.assert_array_equal(open_image(file).data, array)
 
 
 def test_planar_colour_comes_with_channels_last(file):
     planes = np.moveaxis(COLOUR, -1, 0)
     tifffile.imwrite(file, planes, photometric="rgb", planarconfig="separate")
-    np.testing.assert_array_equal(read_picture(file).data, COLOUR)
+    np.testing.assert_array_equal(open_image(file).data, COLOUR)
 
 
 def test_plane_of_a_stack_is_chosen_by_its_indices(file):
     tifffile.imwrite(file, STACK, imagej=True, metadata={"axes": "ZCYX"})
-    np.testing.assert_array_equal(read_picture(file, (1, 2)).data, STACK[1, 2])
+    np.testing.assert_array_equal(open_image(file, (1, 2)).data, STACK[1, 2])
 
 
 @pytest.mark.parametrize("plane", [(), (1,), (2, 0), (0, -1), (0, 0, 0)])
 def test_wrong_plane_of_a_stack_is_refused_with_the_sizes(file, plane):
     tifffile.imwrite(file, STACK, imagej=True, metadata={"axes": "ZCYX"})
     with pytest.raises(ImageError, match=r"Z=2 x C=3 .* plane 0,0"):
-        read_picture(file, plane)
+        open_image(file, plane)
 
 
 def test_plane_of_a_plane_is_refused(file):
     tifffile.imwrite(file, GREY)
     with pytest.raises(ImageError, match="single plane"):
-        read_picture(file, (0,))
+        open_image(file, (0,))
 
 
 @pytest.mark.parametrize("array", [GREY, GREY.astype(np.uint8), COLOUR])
 def test_reads_png(tmp_path, array):
     imageio.imwrite(tmp_path / "a.png", array)
-    picture = read_picture(tmp_path / "a.png")
+    picture = open_image(tmp_path / "a.png")
     np.testing.assert_array_equal(picture.data, array)
     assert picture.pixel_size is None
 
@@ -119,36 +121,36 @@ def test_reads_png(tmp_path, array):
 def test_alpha_of_a_grey_png_is_left_out(tmp_path):
     grey = GREY.astype(np.uint8)
     imageio.imwrite(tmp_path / "a.png", np.stack([grey, 255 - grey], -1))
-    np.testing.assert_array_equal(read_picture(tmp_path / "a.png").data, grey)
+    np.testing.assert_array_equal(open_image(tmp_path / "a.png").data, grey)
 
 
 def test_reads_jpeg(tmp_path):
     imageio.imwrite(tmp_path / "a.jpg", COLOUR)
-    assert read_picture(tmp_path / "a.jpg").data.shape == COLOUR.shape
+    assert open_image(tmp_path / "a.jpg").data.shape == COLOUR.shape
 
 
 def test_content_counts_not_the_name(tmp_path):
     imageio.imwrite(tmp_path / "a.tif", GREY, extension=".png")
-    np.testing.assert_array_equal(read_picture(tmp_path / "a.tif").data, GREY)
+    np.testing.assert_array_equal(open_image(tmp_path / "a.tif").data, GREY)
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", b"II*\0", b"II*\0\x08\0\0\0\xff\xff"])
 def test_what_is_no_image_is_one_clear_error(file, content):
     file.write_bytes(content)
     with pytest.raises(ImageError, match=r"a\.tif cannot be read as an image"):
-        read_picture(file)
+        open_image(file)
 
 
 def test_truncated_file_is_one_clear_error(file):
     tifffile.imwrite(file, GREY, compression="zlib")
     file.write_bytes(file.read_bytes()[:400])
     with pytest.raises(ImageError):
-        read_picture(file)
+        open_image(file)
 
 
 def test_missing_file_is_one_clear_error(file):
     with pytest.raises(FileNotFoundError, match="there is no file"):
-        read_picture(file)
+        open_image(file)
 
 
 def test_writing_into_a_missing_folder_is_an_output_error(tmp_path):

@@ -10,8 +10,11 @@ import click
 
 from napari_clipseg import __version__
 from napari_clipseg.cli.demo import demo
+from napari_clipseg.cli.evaluate import evaluate
+from napari_clipseg.cli.features import features
 from napari_clipseg.cli.info import info
-from napari_clipseg.cli.segment import segment
+from napari_clipseg.cli.segment import SomeFailed, segment
+from napari_clipseg.cli.study import study
 from napari_clipseg.cli.train import train
 from napari_clipseg.cli.weights import weights
 from napari_clipseg.errors import ClipSegError
@@ -30,12 +33,14 @@ def commands(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (segment, weights, demo, info, train):
+for command in (segment, features, weights, demo, info, train, evaluate, study):
     commands.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit with 0, with 2 on bad input or with 130 after Ctrl-C.
+    """Run the command line and exit.
+
+    The code is 0, 1 if some of several images failed, 2 on bad input, 130 after Ctrl-C.
 
     Parameters
     ----------
@@ -46,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         commands.main(arguments, prog_name="napari-clipseg", standalone_mode=False)
     except (click.Abort, KeyboardInterrupt):
         _leave("stopped", INTERRUPTED)
+    except SomeFailed as error:
+        _leave(error.format_message(), error.exit_code)
     except click.ClickException as error:
         _leave(error.format_message(), BAD_INPUT)
     except (ClipSegError, FileNotFoundError) as error:

@@ -8,12 +8,17 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from napari_clipseg.cli.answer import Result, ask
+from napari_clipseg.cli.progress import summary, watch
+from napari_clipseg.engine.banded import label_bands
+from napari_clipseg.engine.decoding import probability_array
+from napari_clipseg.engine.labels import LabelSettings
 from napari_clipseg.engine.prompts import MaskPrompt, TextPrompt
 from napari_clipseg.engine.segmenter import Segmenter
 from napari_clipseg.io.demo import demo_image, demo_truth
 from napari_clipseg.io.overlay import overlay, write_png
-from napari_clipseg.io.tiff import Picture
+from napari_clipseg.io.picture import Picture
+from napari_clipseg.io.results import Result, write_tiffs
+from napari_clipseg.io.rows import Stored
 
 EXAMPLES = 3
 """Number of nuclei in the support mask."""
@@ -33,17 +38,20 @@ def run_demo(segmenter: Segmenter, folder: Path) -> dict[str, float]:
     dict
         Intersection over union with the truth, of ``text`` and of ``example``.
     """
-    picture, truth = Picture(demo_image()), demo_truth()
-    example = MaskPrompt(picture.data, example_mask(truth), name=f"{EXAMPLES} nuclei as example")
+    image, truth = demo_image(), demo_truth()
+    picture, labels = Picture(image), np.zeros(image.shape, np.int32)
+    example = MaskPrompt(image, example_mask(truth), name=f"{EXAMPLES} nuclei as example")
     prompts: dict[str, TextPrompt | MaskPrompt] = {"text": TextPrompt("nuclei"), "example": example}
     scores = {}
     for name, prompt in prompts.items():
-        out, seconds = ask(segmenter, picture, [prompt], title=prompt.name)
-        result = Result.of(out[0], segmenter.threshold)
-        result.write(folder / name)
-        write_png(folder / f"{name}.overlay.png", overlay(picture.data, result.labels))
-        scores[name] = intersection_over_union(result.labels > 0, truth > 0)
-        click.echo(f"{prompt.name}: IoU {scores[name]:.3f}, {result.summary()}, {seconds:.1f} s")
+        out = probability_array(prompt, picture.shape)
+        seconds = watch(segmenter.stream(image, prompt, out), prompt.name)
+        found = label_bands(out, labels, LabelSettings(segmenter.threshold))
+        write_tiffs(Result(Stored(out, "float32"), labels, picture), folder, name)
+        write_png(folder / f"{name}.overlay.png", overlay(image, labels))
+        scores[name] = intersection_over_union(labels > 0, truth > 0)
+        told = summary(found, image.size)
+        click.echo(f"{prompt.name}: IoU {scores[name]:.3f}, {told}, {seconds:.1f} s")
     click.echo(f"the truth holds {truth.max()} nuclei; results are in {folder}")
     return scores
 

@@ -17,6 +17,14 @@ def plane(text: str) -> tuple[int, ...]:
         raise click.BadParameter(f"{text!r} is not a number, or several with commas") from None
 
 
+def channels(text: str) -> tuple[int, ...]:
+    """Return the one or three indices of a text such as ``3,2,1``."""
+    indices = plane(text)
+    if len(indices) not in (1, 3):
+        raise click.BadParameter(f"{text!r} is neither one channel nor three")
+    return indices
+
+
 def contrast(text: str) -> str | tuple[float, float]:
     """Return ``"auto"`` or the two numbers of a text such as ``100,4000``."""
     if text == "auto":

@@ -1,27 +1,52 @@
-"""What ``napari-clipseg segment`` does: files, engine, files."""
+"""What ``napari-clipseg segment`` does with all images of a job."""
 
 from __future__ import annotations
 
-import re
+import csv
+import dataclasses
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from napari_clipseg.cli.answer import Result, ask, result_files
-from napari_clipseg.cli.segment import SegmentJob
-from napari_clipseg.engine.pixels import Pixels
-from napari_clipseg.engine.prompts import MaskPrompt, Mix, TextPrompt
-from napari_clipseg.engine.recipe import Recipe
+from napari_clipseg.cli.inputs import find_images
+from napari_clipseg.cli.names import recipe_name, result_names
+from napari_clipseg.cli.one_image import (
+    ImageRun,
+    found_before,
+    open_picture,
+    prompts_of,
+    segment_image,
+)
+from napari_clipseg.cli.segment import SegmentJob, SomeFailed
+from napari_clipseg.engine.banded import Found
+from napari_clipseg.engine.prompts import TextPrompt
 from napari_clipseg.engine.segmenter import Segmenter
-from napari_clipseg.errors import ImageError, OutputError
+from napari_clipseg.errors import ClipSegError, OutputError
 from napari_clipseg.io.atomic import atomic_path, writable_folder
-from napari_clipseg.io.tiff import Picture, read_picture
 from napari_clipseg.model.checkpoint import load_model
 
-LONGEST_NAME = 60
-"""Characters of a prompt that go into a file name; file systems allow about 255 in all."""
+SUMMARY = "summary.csv"
+COLUMNS = ("file", "status", "message", "seconds", "prompt", "objects", "area_px")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one image went: ``done``, ``skipped`` or ``failed``, and what was found by prompt."""
+
+    path: Path
+    status: str
+    message: str
+    seconds: float
+    found: tuple[tuple[str, Found], ...]
+
+    def rows(self) -> list[list[str]]:
+        """Return the lines of the summary, one for each prompt and one of a failed image."""
+        start = [str(self.path), self.status, self.message, f"{self.seconds:.2f}"]
+        results = [[name, str(f.objects), str(f.area_px)] for name, f in self.found]
+        return [[*start, *each] for each in results or [["", "", ""]]]
 
 
 def run_job(job: SegmentJob) -> None:
@@ -29,19 +54,28 @@ def run_job(job: SegmentJob) -> None:
 
     Raises
     ------
+    SomeFailed
+        If some of several images failed; the others have their results.
     ClipSegError, FileNotFoundError
-        At the first file or setting that cannot be used. Finished images keep their results.
+        If the job itself cannot be done, or its only image.
     """
-    for path in _inputs(job):
-        if not path.is_file():
-            raise FileNotFoundError(f"there is no file {path}")
-    _check_outputs(job)
-    first = read_picture(job.images[0], job.plane)
-    _prompts(job, first)
+    images = find_images(job.images, job.output)
+    _check_inputs(job, images)
+    if len(images) == 1:
+        prompts_of(job, open_picture(job, images[0]))
     writable_folder(job.output)
     segmenter = _segmenter(job)
-    for path in job.images:
-        _segment_file(job, path, segmenter)
+    if len(images) == 1:
+        _summarise(job, [_segment(job, images[0], segmenter)])
+        return
+    outcomes: list[Outcome] = []
+    try:
+        outcomes.extend(_tried(job, path, segmenter) for path in images)
+    finally:
+        _summarise(job, outcomes)
+    failed = sum(each.status == "failed" for each in outcomes)
+    if failed:
+        raise SomeFailed(f"{failed} of {len(images)} images failed, see {job.output / SUMMARY}")
 
 
 def _segmenter(job: SegmentJob) -> Segmenter:
@@ -57,75 +91,58 @@ def _segmenter(job: SegmentJob) -> Segmenter:
     )
 
 
-def _segment_file(job: SegmentJob, path: Path, segmenter: Segmenter) -> None:
-    picture = read_picture(path, job.plane)
-    prompts = _prompts(job, picture)
-    contrast = Pixels(picture.data, contrast=job.contrast).contrast
-    threshold = segmenter.threshold if job.threshold is None else job.threshold
-    out, seconds = ask(segmenter, picture, prompts, contrast=contrast, title=path.name)
-    for prompt, stem, probability in zip(prompts, _stems(job, path), out, strict=True):
-        result = Result.of(probability, threshold, job.min_size)
-        result.write(stem, picture.pixel_size)
-        click.echo(f"{path.name}  {prompt.name}: {result.summary()}, {seconds:.1f} s")
-    with atomic_path(_recipe_file(job, path)) as unfinished:
-        unfinished.write_text(Recipe.of(segmenter, prompts, contrast, threshold).to_json())
+def _tried(job: SegmentJob, path: Path, segmenter: Segmenter) -> Outcome:
+    """Return how an image went, whatever happens to it."""
+    started = time.perf_counter()
+    try:
+        return _segment(job, path, segmenter)
+    except (ClipSegError, OSError) as error:
+        message = " ".join(str(error).split())
+        click.echo(f"napari-clipseg: {path.name}: {message}", err=True)
+        return Outcome(path, "failed", message, time.perf_counter() - started, ())
 
 
-def _prompts(job: SegmentJob, picture: Picture) -> Sequence[TextPrompt | MaskPrompt | Mix]:
-    """Return the prompts of a job; a support mask without an image belongs to the picture."""
-    texts = [TextPrompt(text) for text in job.prompt]
-    if job.support_mask is None:
-        return texts
-    support = picture if job.support_image is None else read_picture(job.support_image)
-    mask = read_picture(job.support_mask).data
-    if mask.ndim == 3:
-        raise ImageError(f"{job.support_mask}: a support mask is a grey image, not one in colour")
-    contrast = job.contrast if job.support_image is None else "auto"
-    example = MaskPrompt(support.data, mask, contrast)
-    if job.mix is None:
-        return [*texts, example]
-    return [Mix(text, example, job.mix) for text in texts]
+def _segment(job: SegmentJob, path: Path, segmenter: Segmenter) -> Outcome:
+    started = time.perf_counter()
+    run = ImageRun.of(job, path, segmenter)
+    found = found_before(run) if job.resume else None
+    status = "done" if found is None else "skipped"
+    if found is None:
+        found = segment_image(run)
+    else:
+        click.echo(f"{path.name}  skipped, it is done")
+    names = [prompt.name for prompt in run.prompts]
+    seconds = time.perf_counter() - started
+    return Outcome(path, status, "", seconds, tuple(zip(names, found, strict=True)))
 
 
-def _inputs(job: SegmentJob) -> list[Path]:
-    return [*job.images, *(each for each in (job.support_mask, job.support_image) if each)]
+def _summarise(job: SegmentJob, outcomes: Sequence[Outcome]) -> None:
+    with (
+        atomic_path(job.output / SUMMARY) as unfinished,
+        unfinished.open("w", newline="", encoding="utf-8") as file,
+    ):
+        rows = csv.writer(file)
+        rows.writerow(COLUMNS)
+        rows.writerows(row for outcome in outcomes for row in outcome.rows())
 
 
-def _check_outputs(job: SegmentJob) -> None:
-    """Refuse a job whose results would replace its inputs or each other."""
-    files = [file for path in job.images for file in _outputs(job, path)]
+def _check_inputs(job: SegmentJob, images: Sequence[Path]) -> None:
+    """Refuse a job whose texts say nothing or whose results would replace inputs or each other."""
+    for text in job.prompt:
+        TextPrompt(text)
+    support = [each for each in (job.support_mask, job.support_image) if each]
+    for path in support:
+        if not path.exists():
+            raise FileNotFoundError(f"there is no file {path}")
+    files = [
+        job.output / name
+        for path in images
+        for name in (*result_names(job, path), recipe_name(path))
+    ]
     twice = [file for file, count in Counter(files).items() if count > 1]
     if twice:
         raise OutputError(f"two images would both be written to {twice[0]}; run them one by one")
-    inputs = {path.resolve() for path in _inputs(job)}
+    inputs = {path.resolve() for path in (*images, *support)}
     for file in files:
         if file.resolve() in inputs:
             raise OutputError(f"{file} is an input and would be replaced; choose another folder")
-
-
-def _outputs(job: SegmentJob, image: Path) -> list[Path]:
-    results = [file for stem in _stems(job, image) for file in result_files(stem)]
-    return [*results, _recipe_file(job, image)]
-
-
-def _recipe_file(job: SegmentJob, image: Path) -> Path:
-    return job.output / f"{image.stem}.recipe.json"
-
-
-def _stems(job: SegmentJob, image: Path) -> list[Path]:
-    """Return the path of each prompt's results, without what comes after the prompt's name."""
-    names = [_file_name(name) for name in _prompt_names(job)]
-    if len(set(names)) < len(names):
-        names = [f"{number}-{name}" for number, name in enumerate(names, 1)]
-    return [job.output / f"{image.stem}.{name}" for name in names]
-
-
-def _prompt_names(job: SegmentJob) -> list[str]:
-    if job.mix is not None:
-        return [f"{text} example" for text in job.prompt]
-    return [*job.prompt, *(["example"] if job.support_mask else [])]
-
-
-def _file_name(name: str) -> str:
-    """Return a name made of letters (of any script), digits and hyphens."""
-    return re.sub(r"[\W_]+", "-", name).strip("-")[:LONGEST_NAME] or "prompt"

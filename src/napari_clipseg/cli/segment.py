@@ -8,7 +8,14 @@ from typing import Any
 
 import click
 
-from napari_clipseg.cli.options import DEVICE, MODEL, PATH, contrast, plane
+from napari_clipseg.cli.options import DEVICE, MODEL, PATH, channels, contrast, plane
+from napari_clipseg.cli.recipe_file import RECIPE
+
+
+class SomeFailed(click.ClickException):
+    """Some of several images failed; the others have their results."""
+
+    exit_code = 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -33,6 +40,14 @@ class SegmentJob:
     device: str
     precision: str
     batch: int
+    channels: tuple[int, ...] | None
+    nodata: float | None
+    level: int
+    format: str
+    probability: str
+    resume: bool
+    features: Path | None
+    features_budget: float | None
 
     def __post_init__(self) -> None:
         if not self.prompt and self.support_mask is None:
@@ -41,6 +56,10 @@ class SegmentJob:
             raise click.UsageError("--support-image needs --support-mask")
         if self.mix is not None and (not self.prompt or self.support_mask is None):
             raise click.UsageError("--mix needs both --prompt and --support-mask")
+        if self.features_budget is not None and self.features is None:
+            raise click.UsageError("--features-budget needs --features")
+        if (self.format, self.probability) == ("tiff", "float16"):
+            raise click.UsageError("TIFF has no float16; use --format zarr or --probability uint8")
 
 
 def _run(**given: Any) -> None:
@@ -86,6 +105,40 @@ RESULT_OPTIONS = (
         show_default=True,
         help="Drop objects of fewer pixels.",
     ),
+    click.Option(
+        ["--format"],
+        type=click.Choice(["tiff", "zarr"]),
+        default="tiff",
+        show_default=True,
+        help="OME-TIFF (GeoTIFF if the image is one), or OME-Zarr with a pyramid.",
+    ),
+    click.Option(
+        ["--probability"],
+        type=click.Choice(["float32", "float16", "uint8"]),
+        default="float32",
+        show_default=True,
+        help="Type of the probability; uint8 is 255 times it, rounded.",
+    ),
+    click.Option(
+        ["--resume"],
+        is_flag=True,
+        help="Skip images that have results of the same settings and are unchanged.",
+    ),
+)
+
+FEATURE_OPTIONS = (
+    click.Option(
+        ["--features"],
+        type=PATH,
+        metavar="DIR",
+        help="Keep encoded images here: stopped runs go on, other prompts take seconds.",
+    ),
+    click.Option(
+        ["--features-budget"],
+        type=click.FloatRange(0),
+        metavar="GB",
+        help="Room for encoded images; the least recently used go first.",
+    ),
 )
 
 IMAGE_OPTIONS = (
@@ -103,6 +156,25 @@ IMAGE_OPTIONS = (
         metavar="INDEX[,INDEX]...",
         default="",
         help="Plane of a stack: an index for each axis before height and width, first is 0.",
+    ),
+    click.Option(
+        ["--level"],
+        type=click.IntRange(0),
+        default=0,
+        show_default=True,
+        help="Level of a pyramid, 0 is the finest.",
+    ),
+    click.Option(
+        ["--channels"],
+        type=channels,
+        metavar="INDEX[,INDEX,INDEX]",
+        help="One channel as grey or three as red, green, blue; first is 0.",
+    ),
+    click.Option(
+        ["--nodata"],
+        type=float,
+        metavar="VALUE",
+        help="Pixels of this value (nan too) hold no data.  [default: what the file says]",
     ),
 )
 
@@ -145,16 +217,20 @@ segment = click.Command(
     callback=_run,
     params=[
         click.Argument(["images"], nargs=-1, required=True, type=PATH, metavar="IMAGE..."),
+        RECIPE,
         *PROMPT_OPTIONS,
         *RESULT_OPTIONS,
         *IMAGE_OPTIONS,
+        *FEATURE_OPTIONS,
         *ENGINE_OPTIONS,
     ],
     short_help="Segment image files by texts, by an example, or by both.",
     help="""Segment image files by texts, by an example, or by both.
 
-    For each IMAGE (TIFF, PNG, JPEG) and each prompt a probability TIFF and a labels TIFF are
-    written that keep the pixel size, and for each IMAGE a recipe (JSON) that says how they
-    were made. Results of an earlier run are replaced, input files never.
+    An IMAGE is a file (TIFF, GeoTIFF, OME-Zarr, PNG, JPEG), a folder of such files or a
+    pattern like 'scans/*.tif'. For each IMAGE and each prompt probability and labels are
+    written that keep pixel size and place, and for each IMAGE a recipe (JSON) that says how
+    they were made; summary.csv tells of all. Results of an earlier run are replaced, input
+    files never.
     """,
 )

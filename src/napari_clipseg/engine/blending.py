@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,10 @@ def hann(side: int) -> npt.NDArray[np.float64]:
     """Return the raised cosine, which is smooth in the middle and at the border."""
     weights: npt.NDArray[np.float64] = np.sin(np.pi * (np.arange(side) + 0.5) / side) ** 2
     return weights
+
+
+PIECE_ROWS = 64
+"""Rows that are handed out together."""
 
 
 class TileWeights:
@@ -101,13 +105,15 @@ class RowAccumulator:
             self._rows = np.pad(self._rows, ((0, 0), (0, missing), (0, 0)))
         self._rows[:, y0 - self._first : y1 - self._first, x0:x1] += values
 
-    def finish(self, end: int) -> tuple[int, npt.NDArray[np.float32]]:
-        """Hand out the rows before ``end``: their first index and (layers, rows, width)."""
-        count = max(end - self._first, 0)
-        first, done = self._first, self._rows[:, :count]
-        self._rows = self._rows[:, count:].copy() if count else self._rows
-        self._first += count
-        return first, done
+    def finish(self, end: int) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+        """Hand out the rows before ``end`` in pieces: first index and (layers, rows, width)."""
+        for start in range(self._first, end, PIECE_ROWS):
+            stop = min(start + PIECE_ROWS, end)
+            held = self._rows[:, start - self._first : stop - self._first]
+            yield start, np.pad(held, ((0, 0), (0, stop - start - held.shape[1]), (0, 0)))
+        if end > self._first:
+            self._rows = self._rows[:, end - self._first :].copy()
+            self._first = end
 
 
 BLENDINGS: dict[str, Callable[[int], npt.NDArray[np.float64]]] = {

@@ -18,6 +18,7 @@ from napari_clipseg.engine.network import Network
 from napari_clipseg.engine.pixels import Pixels
 from napari_clipseg.engine.prompts import Prompt, is_single
 from napari_clipseg.engine.tiling import Tile, TilePlan
+from napari_clipseg.engine.validity import Valid
 from napari_clipseg.errors import SettingError
 
 
@@ -67,6 +68,8 @@ class TiledNetwork:
         Tiles computed at once.
     window : str
         A name in :data:`napari_clipseg.engine.blending.BLENDINGS`.
+    valid : Valid, optional
+        Which pixels hold data, if not all do; the others get probability 0.
     """
 
     network: Network
@@ -74,6 +77,7 @@ class TiledNetwork:
     tile: int
     batch: int
     window: str
+    valid: Valid | None = None
 
     def encode(self, pixels: Pixels, first: int, count: int) -> Tensor:
         """Return the reduced activations (B, L, 1 + N, D) of tiles from number ``first`` on."""
@@ -101,20 +105,29 @@ class TiledNetwork:
 
         Notes
         -----
-        Logits are averaged with the tiles' shares, then squashed.
+        Logits are averaged with the tiles' shares, then squashed. An image without valid
+        pixels has no tiles: nothing is yielded, and all is 0.
         """
         rows = _rows_of(out, prompts, self.plan.shape)
         conditional = self.network.conditional(prompts)
         total, height = len(self.plan.tiles), self.plan.shape[0]
+        tops = [tile.box[0] for tile in self.plan.tiles] + [height]
         sums = RowAccumulator(len(conditional), self.plan.shape[1])
+        self._write(sums.finish(tops[0]), rows)
+        final = 0
         for index, box, logits in self._weighted_logits(batches, conditional):
             sums.add(box, logits)
-            final = self.plan.tiles[index].box[0] if index < total else height
-            first, done = sums.finish(final)
-            end = first + done.shape[1]
-            if end > first:
-                rows[:, first:end] = expit(done)
-            yield TileDone(index, total, (first, end))
+            self._write(sums.finish(tops[index]), rows)
+            first, final = final, tops[index]
+            yield TileDone(index, total, (first, final))
+
+    def _write(self, pieces: Iterable[tuple[int, npt.NDArray[np.float32]]], rows: Any) -> None:
+        """Write summed logits (P, h, W) that are final as probability."""
+        for first, logits in pieces:
+            probability, end = expit(logits), first + logits.shape[1]
+            if self.valid is not None:
+                probability *= self.valid.read((first, 0, end, self.plan.shape[1]))
+            rows[:, first:end] = probability
 
     def _weighted_logits(
         self, batches: Iterable[EncodedBatch], conditional: Tensor

@@ -93,6 +93,12 @@ class Features:
         """
         yield from self._tiled.decode(self._stored(), prompts, out)
 
+    def encode(
+        self, pixels: Pixels, prompts: Prompt | Sequence[Prompt], out: Any
+    ) -> Generator[TileDone]:
+        """Do what :meth:`run` does while tiles that are not stored are encoded and kept."""
+        yield from self._tiled.decode(self.encoding(pixels), prompts, out)
+
     def encoding(self, pixels: Pixels) -> Generator[EncodedBatch]:
         """Yield all tiles of the image, encoding and keeping those that are not stored."""
         for first, count in self._batches(self._tiled.batch):
@@ -124,22 +130,28 @@ def origin_of(tiled: TiledNetwork, pixels: Pixels) -> dict[str, Any]:
     return {
         "image": pixels.digest(),
         "contrast": list(pixels.contrast),
+        "nodata": str(pixels.nodata),
         "shape": list(pixels.shape),
         **_network_of(tiled),
     }
+
+
+def features_shape(tiled: TiledNetwork) -> tuple[int, ...]:
+    """Return the shape (T, L, 1 + N, D) of the activations of all tiles."""
+    config = tiled.network.config
+    tokens = 1 + (tiled.tile // config.patch) ** 2
+    return len(tiled.plan.tiles), len(config.extract_layers), tokens, config.reduce_dim
 
 
 def new_features(
     tiled: TiledNetwork, pixels: Pixels, storage: torch.dtype, folder: str | Path | None
 ) -> Features:
     """Return features to be filled by :meth:`Features.encoding`, on disk if a folder is given."""
-    config, tiles = tiled.network.config, len(tiled.plan.tiles)
-    tokens = 1 + (tiled.tile // config.patch) ** 2
-    shape = (tiles, len(config.extract_layers), tokens, config.reduce_dim)
+    shape = features_shape(tiled)
     store: FeatureStore = (
         MemoryStore(shape, storage)
         if folder is None
-        else create_store(Path(folder), shape, storage, origin_of(tiled, pixels))
+        else create_store(Path(folder), shape, storage, origin_of(tiled, pixels), tiled.valid)
     )
     return Features(tiled, pixels.contrast, store)
 

@@ -2,11 +2,48 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import numpy.typing as npt
 from skimage import measure
 
 from napari_clipseg.errors import SettingError
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LabelSettings:
+    """What becomes an object.
+
+    Parameters
+    ----------
+    threshold : float
+        A pixel belongs to an object where its probability is greater.
+    min_size : int
+        Objects of fewer pixels are dropped.
+    fill_holes : bool or int
+        True fills every hole, a number those of at most so many pixels.
+
+    Raises
+    ------
+    SettingError
+        If the threshold is no number in [0, 1] or a size is negative.
+    """
+
+    threshold: float = 0.5
+    min_size: int = 0
+    fill_holes: bool | int = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= 1:
+            raise SettingError(f"the threshold must lie between 0 and 1, not {self.threshold}")
+        if self.min_size < 0 or self.fill_holes < 0:
+            raise SettingError("min_size and fill_holes cannot be negative")
+
+    def fillable(self, sizes: npt.NDArray[np.int_]) -> npt.NDArray[np.bool_]:
+        """Return which enclosed parts of the background, of so many pixels, are filled."""
+        every = np.ones(len(sizes), bool)
+        return every if self.fill_holes is True else sizes <= self.fill_holes
 
 
 def label(
@@ -39,13 +76,10 @@ def label(
     SettingError
         If the threshold is no number in [0, 1] or a size is negative.
     """
-    if not 0 <= threshold <= 1:
-        raise SettingError(f"the threshold must lie between 0 and 1, not {threshold}")
-    if min_size < 0 or fill_holes < 0:
-        raise SettingError("min_size and fill_holes cannot be negative")
+    settings = LabelSettings(threshold, min_size, fill_holes)
     mask = np.asarray(probability) > threshold
     if fill_holes:
-        mask = mask | _holes(mask, None if fill_holes is True else int(fill_holes))
+        mask = mask | _holes(mask, settings)
     objects = measure.label(mask)
     if min_size > 1:
         objects = _without_small(objects, min_size)
@@ -60,11 +94,10 @@ def _without_small(objects: npt.NDArray[np.int_], min_size: int) -> npt.NDArray[
     return np.asarray(numbers[objects])
 
 
-def _holes(mask: npt.NDArray[np.bool_], max_size: int | None) -> npt.NDArray[np.bool_]:
+def _holes(mask: npt.NDArray[np.bool_], settings: LabelSettings) -> npt.NDArray[np.bool_]:
     """Return background enclosed by objects: components that do not touch the border."""
     background = measure.label(~mask, connectivity=1)
-    sizes = np.bincount(background.ravel())
-    hole = np.ones(len(sizes), bool) if max_size is None else sizes <= max_size
+    hole = settings.fillable(np.bincount(background.ravel()))
     hole[0] = False
     for axis in range(mask.ndim):
         hole[background.take([0, -1], axis).ravel()] = False

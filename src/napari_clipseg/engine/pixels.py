@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator
 from typing import Any, TypeAlias
@@ -30,14 +31,18 @@ class Pixels:
     Parameters
     ----------
     image : array-like (H, W) or (H, W, C)
-        Grey, RGB, RGBA (alpha is ignored) or, with ``channels``, any number of channels.
-        Boolean, integer or float. numpy, dask and zarr arrays are read by box, never whole.
+        Grey, RGB, RGBA or, with ``channels``, any number of channels. Boolean,
+        integer or float. numpy, dask and zarr arrays are read by box, never whole.
     contrast : "auto" or (float, float)
         The values that become 0 and 1; what lies outside is clipped. "auto" takes RGB of
         8 bits as it is, float RGB within [0, 1] too, and for all else the 0.5 and 99.8
         percentile of the whole image (of a sample where it is large).
     channels : tuple of int, optional
         One channel to be shown as grey or three as R, G, B.
+    nodata : float, optional
+        The value that stands for "nothing here", which may be NaN. A pixel is left out where
+        all its channels have this value, for NaN where one has it, and where alpha is 0. Such
+        pixels have no part in the contrast and are black.
 
     Attributes
     ----------
@@ -45,58 +50,81 @@ class Pixels:
         Height and width.
     contrast : (float, float)
         The window in use.
+    nodata : float or None
+    may_leave_out : bool
+        Whether there is a nodata value or an alpha channel.
 
     Raises
     ------
     ImageError
         If the array is empty, not real numbers, not 2-D with optional channels, or holds
-        NaN or infinite pixels.
+        NaN or infinite pixels that are not nodata.
     """
 
     def __init__(
-        self, image: Any, *, contrast: Contrast = "auto", channels: tuple[int, ...] | None = None
+        self,
+        image: Any,
+        *,
+        contrast: Contrast = "auto",
+        channels: tuple[int, ...] | None = None,
+        nodata: float | None = None,
     ) -> None:
         self._image = image if hasattr(image, "shape") else np.asarray(image)
         _check_array(self._image)
         self._channels = _choose_channels(self._image.shape, channels)
+        self._alpha = channels is None and self._image.shape[2:] == (4,)
+        self.nodata = nodata
+        self.may_leave_out = self._alpha or nodata is not None
         self.shape: tuple[int, int] = (int(self._image.shape[0]), int(self._image.shape[1]))
-        if type(self._image) is np.ndarray:
-            _check_finite(self._image)
+        if type(self._image) is np.ndarray and self._image.dtype.kind == "f":
+            for box in bands(self.shape):
+                self._raw(box)
         self.contrast = self._auto_contrast() if contrast == "auto" else _check_contrast(contrast)
 
     def read(self, box: Box) -> npt.NDArray[np.float32]:
         """Return RGB (h, w, 3) float32 in [0, 1] of a box inside the image."""
         low, high = self.contrast
         raw = self._raw(box)
-        values = raw.astype(np.result_type(raw.dtype, np.float32))
+        values = raw.values.astype(np.result_type(raw.values.dtype, np.float32))
         values -= low
         values *= 1 / (high - low)
         np.clip(values, 0, 1, out=values)
+        values[~raw.valid] = 0
         rgb = values.astype(np.float32, copy=False)
         return np.broadcast_to(rgb, (*rgb.shape[:2], 3))
+
+    def valid(self, box: Box) -> npt.NDArray[np.bool_]:
+        """Return which pixels (h, w) of a box inside the image are not left out."""
+        return self._raw(box).valid
 
     def digest(self) -> str:
         """Return a hash of what is read: of all pixels in memory, of a sample elsewhere."""
         sampled = type(self._image) is not np.ndarray
-        boxes = sample_boxes(self.shape) if sampled else _bands(self.shape)
+        boxes = sample_boxes(self.shape) if sampled else bands(self.shape)
         digest = hashlib.blake2b(f"{self._image.shape} {self._image.dtype}".encode())
         for box in boxes:
-            digest.update(self._raw(box).tobytes())
+            raw = self._raw(box)
+            digest.update(raw.values.tobytes())
+            digest.update(raw.valid.tobytes())
         return digest.hexdigest()
 
-    def _raw(self, box: Box) -> npt.NDArray[Any]:
-        """Return the chosen channels (h, w, 1 or 3) of a box as they are stored."""
+    def _raw(self, box: Box) -> _Raw:
+        """Return the chosen channels of a box as they are stored."""
         y0, x0, y1, x1 = box
-        values = np.asarray(self._image[y0:y1, x0:x1])
-        _check_finite(values)
-        values = values[..., None] if values.ndim == 2 else values
-        return values[..., list(self._channels)]
+        stored = np.asarray(self._image[y0:y1, x0:x1])
+        stored = stored[..., None] if stored.ndim == 2 else stored
+        values = stored[..., list(self._channels)]
+        valid = _holds_data(values, self.nodata)
+        if self._alpha:
+            valid &= stored[..., 3] != 0
+        _check_finite(values, valid)
+        return _Raw(values, valid)
 
     def _auto_contrast(self) -> tuple[float, float]:
         colour, kind = len(self._channels) == 3, np.dtype(self._image.dtype)
         if colour and kind == np.uint8:
             return 0.0, 255.0
-        sample = np.concatenate([self._raw(box).ravel() for box in sample_boxes(self.shape)])
+        sample = self._sample()
         if colour and kind.kind == "f" and sample.min() >= 0 and sample.max() <= 1:
             return 0.0, 1.0
         low, high = np.percentile(
@@ -105,6 +133,20 @@ class Pixels:
         if not high > low:
             low, high = float(sample.min()), float(sample.max())
         return (float(low), float(high)) if high > low else (float(low), float(low) + 1.0)
+
+    def _sample(self) -> npt.NDArray[Any]:
+        """Return values of the image, a single 0 if all that was looked at is left out."""
+        raws = (self._raw(box) for box in sample_boxes(self.shape))
+        sample = np.concatenate([raw.values[raw.valid].ravel() for raw in raws])
+        return sample if sample.size else np.zeros(1, sample.dtype)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Raw:
+    """Stored values (h, w, 1 or 3) of a box and which pixels (h, w) are not left out."""
+
+    values: npt.NDArray[Any]
+    valid: npt.NDArray[np.bool_]
 
 
 def sample_boxes(shape: tuple[int, int]) -> Iterator[Box]:
@@ -118,7 +160,7 @@ def sample_boxes(shape: tuple[int, int]) -> Iterator[Box]:
             yield y0, x0, min(y0 + SAMPLE_SIDE, height), min(x0 + SAMPLE_SIDE, width)
 
 
-def _bands(shape: tuple[int, int]) -> Iterator[Box]:
+def bands(shape: tuple[int, int]) -> Iterator[Box]:
     """Yield boxes of a few rows that make up the whole image."""
     height, width = shape
     for y0 in range(0, height, SAMPLE_SIDE):
@@ -171,9 +213,17 @@ def _check_contrast(contrast: Contrast) -> tuple[float, float]:
     return low, high
 
 
-def _check_finite(values: npt.NDArray[Any]) -> None:
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
+def _holds_data(values: npt.NDArray[Any], nodata: float | None) -> npt.NDArray[np.bool_]:
+    """Return which pixels (h, w) of values (h, w, C) are not nodata."""
+    if nodata is None:
+        return np.ones(values.shape[:2], bool)
+    missing = np.isnan(values).any(-1) if np.isnan(nodata) else (values == nodata).all(-1)
+    return np.asarray(~missing)
+
+
+def _check_finite(values: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> None:
+    if values.dtype.kind == "f" and not np.isfinite(values[valid]).all():
         raise ImageError(
-            "the image holds NaN or infinite pixels; "
-            "replace them first, e.g. with numpy.nan_to_num(image)"
+            "the image holds NaN or infinite pixels; replace them first, e.g. with "
+            "numpy.nan_to_num(image), or say nodata=numpy.nan if NaN means that there is no data"
         )

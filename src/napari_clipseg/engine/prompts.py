@@ -73,6 +73,8 @@ class MaskPrompt:
         Contrast window of the support image.
     name : str
         What a person calls this prompt.
+    nodata : float, optional
+        The value of the support image, which may be NaN, that stands for "nothing here".
 
     Raises
     ------
@@ -84,6 +86,7 @@ class MaskPrompt:
     mask: npt.NDArray[np.bool_]
     contrast: Contrast = "auto"
     name: str = "example"
+    nodata: float | None = None
 
     def __post_init__(self) -> None:
         mask = np.asarray(self.mask) != 0
@@ -101,7 +104,7 @@ class MaskPrompt:
 
     def pixels(self) -> Pixels:
         """Return the support image, ready to be read."""
-        return Pixels(self.image, contrast=self.contrast)
+        return Pixels(self.image, contrast=self.contrast, nodata=self.nodata)
 
     def digest(self) -> str:
         """Return the SHA-256 of the mask's shape and pixels, by which it can be told."""

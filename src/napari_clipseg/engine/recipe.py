@@ -37,6 +37,8 @@ class Recipe:
         tile, overlap, zoom, window, batch, precision and device.
     versions : dict
         Versions of the packages that took part.
+    job : dict
+        Of a run on a file: which file, how it was read and written, and what was found.
     """
 
     model: str
@@ -46,6 +48,7 @@ class Recipe:
     threshold: float
     settings: dict[str, Any]
     versions: dict[str, str]
+    job: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from napari_clipseg.engine.decoding import TiledNetwork, TileDone, probability_a
 from napari_clipseg.engine.devices import choose_precision
 from napari_clipseg.engine.features import (
     Features,
+    features_shape,
     new_features,
     stored_features,
     stored_shape,
@@ -22,8 +24,9 @@ from napari_clipseg.engine.features import (
 from napari_clipseg.engine.network import Network
 from napari_clipseg.engine.pixels import Contrast, Pixels
 from napari_clipseg.engine.prompts import Prompt
-from napari_clipseg.engine.store import DiskStore
+from napari_clipseg.engine.store import DiskStore, valid_folder
 from napari_clipseg.engine.tiling import plan_tiles
+from napari_clipseg.engine.validity import Valid, find_valid, open_valid
 from napari_clipseg.errors import SettingError
 from napari_clipseg.model.checkpoint import load_model
 from napari_clipseg.model.clipseg import CLIPSeg
@@ -123,6 +126,7 @@ class Segmenter:
         *,
         contrast: Contrast = "auto",
         channels: tuple[int, ...] | None = None,
+        nodata: float | None = None,
         folder: str | Path | None = None,
     ) -> Features:
         """Return the features of an image: the costly half of segmenting, done once.
@@ -135,6 +139,9 @@ class Segmenter:
             The values that become black and white.
         channels : tuple of int, optional
             One channel as grey or three as R, G, B.
+        nodata : float, optional
+            The value, which may be NaN, that stands for "nothing here". Such pixels, and those
+            whose alpha is 0, get probability 0.
         folder : str or Path, optional
             Where to keep the features on disk (a zarr array) instead of in memory. Tiles that
             are there already are not encoded again: a run that was stopped goes on.
@@ -150,7 +157,7 @@ class Segmenter:
         OutOfMemory, EngineError
             If the model fails.
         """
-        pixels = Pixels(image, contrast=contrast, channels=channels)
+        pixels = Pixels(image, contrast=contrast, channels=channels, nodata=nodata)
         features = self._new_features(pixels, folder)
         for _ in features.encoding(pixels):
             pass
@@ -164,13 +171,14 @@ class Segmenter:
         *,
         contrast: Contrast = "auto",
         channels: tuple[int, ...] | None = None,
+        nodata: float | None = None,
         folder: str | Path | None = None,
     ) -> Generator[TileDone, None, Features]:
         """Encode and decode tile by tile; return the features for further prompts.
 
         Parameters
         ----------
-        image, contrast, channels, folder
+        image, contrast, channels, nodata, folder
             As for :meth:`encode`.
         prompts : str, TextPrompt, MaskPrompt, Mix or a sequence of these
         out : array-like (H, W) of one prompt or (P, H, W) of a sequence, float32
@@ -181,10 +189,25 @@ class Segmenter:
         TileDone
             After every tile. Stop iterating to cancel.
         """
-        pixels = Pixels(image, contrast=contrast, channels=channels)
+        pixels = Pixels(image, contrast=contrast, channels=channels, nodata=nodata)
         features = self._new_features(pixels, folder)
-        yield from self._tiled(pixels.shape).decode(features.encoding(pixels), prompts, out)
+        yield from features.encode(pixels, prompts, out)
         return features
+
+    def stream(
+        self,
+        image: Any,
+        prompts: Prompt | Sequence[Prompt],
+        out: Any,
+        *,
+        contrast: Contrast = "auto",
+        channels: tuple[int, ...] | None = None,
+        nodata: float | None = None,
+    ) -> Generator[TileDone]:
+        """Do what :meth:`run` does, but keep no features: memory is that of a row of tiles."""
+        pixels = Pixels(image, contrast=contrast, channels=channels, nodata=nodata)
+        tiled = self._tiled(pixels.shape, find_valid(pixels))
+        yield from tiled.decode(tiled.encoding(pixels), prompts, out)
 
     def probability(
         self,
@@ -193,15 +216,16 @@ class Segmenter:
         *,
         contrast: Contrast = "auto",
         channels: tuple[int, ...] | None = None,
+        nodata: float | None = None,
     ) -> npt.NDArray[np.float32]:
         """Return the probability of one prompt (H, W) or several (P, H, W) in [0, 1].
 
         Keeps no features; use :meth:`encode` to ask an image more than once.
         """
-        pixels = Pixels(image, contrast=contrast, channels=channels)
-        tiled = self._tiled(pixels.shape)
-        out = probability_array(prompts, pixels.shape)
-        for _ in tiled.decode(tiled.encoding(pixels), prompts, out):
+        image = image if hasattr(image, "shape") else np.asarray(image)
+        out = probability_array(prompts, tuple(image.shape[:2]))
+        reading: dict[str, Any] = {"contrast": contrast, "channels": channels, "nodata": nodata}
+        for _ in self.stream(image, prompts, out, **reading):
             pass
         return out
 
@@ -214,14 +238,22 @@ class Segmenter:
             If there are none, they are damaged, or another model or other tiles made them.
         """
         store = DiskStore(Path(folder))
-        return stored_features(self._tiled(stored_shape(store)), store)
+        valid = open_valid(valid_folder(Path(folder)))
+        return stored_features(self._tiled(stored_shape(store), valid), store)
 
-    def _tiled(self, shape: tuple[int, int]) -> TiledNetwork:
+    def feature_bytes(self, shape: tuple[int, int]) -> int:
+        """Return the bytes that the features of an image (H, W) take."""
+        return math.prod(features_shape(self._tiled(shape))) * self._storage.itemsize
+
+    def _tiled(self, shape: tuple[int, int], valid: Valid | None = None) -> TiledNetwork:
         plan = plan_tiles(shape, self.tile, self.overlap, self.zoom)
-        return TiledNetwork(self._network, plan, self.tile, self.batch, self.window)
+        plan = plan if valid is None else valid.needed(plan)
+        return TiledNetwork(self._network, plan, self.tile, self.batch, self.window, valid)
 
     def _new_features(self, pixels: Pixels, folder: str | Path | None) -> Features:
-        return new_features(self._tiled(pixels.shape), pixels, self._storage, folder)
+        kept = None if folder is None else open_valid(valid_folder(Path(folder)))
+        tiled = self._tiled(pixels.shape, kept or find_valid(pixels))
+        return new_features(tiled, pixels, self._storage, folder)
 
 
 def _owned(model: str | Path | CLIPSeg, precision: str) -> CLIPSeg:
@@ -238,6 +270,7 @@ def segment(
     model: str | Path | CLIPSeg = "starter",
     contrast: Contrast = "auto",
     channels: tuple[int, ...] | None = None,
+    nodata: float | None = None,
     **settings: Any,
 ) -> npt.NDArray[np.float32]:
     """Return the probability that each pixel belongs to a prompt.
@@ -255,6 +288,9 @@ def segment(
         The values that become black and white.
     channels : tuple of int, optional
         One channel as grey or three as R, G, B.
+    nodata : float, optional
+        The value, which may be NaN, that stands for "nothing here". Such pixels, and those
+        whose alpha is 0, get probability 0.
     **settings
         Further settings of :class:`Segmenter`: device, precision, tile, overlap, zoom,
         batch, window.
@@ -275,4 +311,6 @@ def segment(
     arXiv 2112.10003.
     """
     segmenter = Segmenter(model, **settings)
-    return segmenter.probability(image, prompts, contrast=contrast, channels=channels)
+    return segmenter.probability(
+        image, prompts, contrast=contrast, channels=channels, nodata=nodata
+    )

@@ -12,6 +12,7 @@ import zarr
 from torch import Tensor
 from zarr.codecs import Crc32cCodec
 
+from napari_clipseg.engine.validity import Valid
 from napari_clipseg.errors import FeaturesInvalid, OutputError
 
 _BITS = {torch.float32: torch.int32, torch.float16: torch.int16, torch.bfloat16: torch.int16}
@@ -122,8 +123,17 @@ class DiskStore:
         return self._folder / "c" / str(tile) / "0" / "0" / "0"
 
 
+def valid_folder(folder: Path) -> Path:
+    """Return where a store in a folder keeps which pixels hold data, if not all do."""
+    return folder / "valid"
+
+
 def create_store(
-    folder: Path, shape: tuple[int, ...], dtype: torch.dtype, origin: dict[str, Any]
+    folder: Path,
+    shape: tuple[int, ...],
+    dtype: torch.dtype,
+    origin: dict[str, Any],
+    valid: Valid | None = None,
 ) -> DiskStore:
     """Return the store in a folder, made if it is not there; what is there is kept.
 
@@ -135,6 +145,8 @@ def create_store(
     dtype : torch.dtype
     origin : dict
         What the activations are made from, as JSON values.
+    valid : Valid, optional
+        Which pixels hold data, if not all do.
 
     Raises
     ------
@@ -144,7 +156,7 @@ def create_store(
         If it holds something else or features of another origin.
     """
     if not folder.exists():
-        _create(folder, shape, dtype, origin)
+        _create(folder, shape, dtype, origin, valid)
     store = DiskStore(folder)
     differing = [key for key, value in origin.items() if store.origin.get(key) != value]
     if differing:
@@ -156,7 +168,11 @@ def create_store(
 
 
 def _create(
-    folder: Path, shape: tuple[int, ...], dtype: torch.dtype, origin: dict[str, Any]
+    folder: Path,
+    shape: tuple[int, ...],
+    dtype: torch.dtype,
+    origin: dict[str, Any],
+    valid: Valid | None,
 ) -> None:
     part = folder.with_name(folder.name + ".part")
     try:
@@ -173,6 +189,8 @@ def _create(
                 "dtype": str(dtype).removeprefix("torch."),
             },
         )
+        if valid is not None:
+            valid.save(valid_folder(part))
         part.rename(folder)
     except OSError as error:
         raise OutputError(f"features cannot be written to {folder}: {error}") from error

@@ -1,124 +1,209 @@
-"""Images from TIFF, PNG and JPEG files, and results as TIFF with the same pixel size."""
+"""TIFF, BigTIFF and OME-TIFF: read by box, written tile by tile."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import imageio.v3 as imageio
 import numpy as np
 import numpy.typing as npt
 import tifffile
+import zarr
 
 from napari_clipseg.errors import ImageError
 from napari_clipseg.io.atomic import atomic_path
-
-CENTIMETRES: Mapping[str, float] = {
-    "nm": 1e-7,
-    "µm": 1e-4,
-    "mm": 0.1,
-    "cm": 1.0,
-    "in": 2.54,
-    "m": 100.0,
-}
-"""Units of length a pixel size may have (symbols as in OME), each in centimetres."""
-
-UNIT_NAMES: Mapping[str, str] = {
-    "\\u00B5m": "µm",
-    "\u03bcm": "µm",
-    "um": "µm",
-    "micron": "µm",
-    "microns": "µm",
-    "inch": "in",
-}
-"""Other spellings of units in ImageJ's files; the second has a Greek mu for the micro sign."""
+from napari_clipseg.io.picture import (
+    CENTIMETRES,
+    Picture,
+    PixelSize,
+    PlaneView,
+    Stack,
+    chosen_level,
+)
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
+TILE_SIDE = 256
+"""Side of the tiles that are written."""
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class PixelSize:
-    """Height and width of a pixel in a unit of :data:`CENTIMETRES`."""
+CLASSIC_BYTES = 1 << 31
+"""Files with more pixels than this many bytes become BigTIFF; plain TIFF ends at 4 GiB."""
 
-    y: float
-    x: float
-    unit: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Picture:
-    """One plane of an image file.
-
-    Parameters
-    ----------
-    data : ndarray (H, W) or (H, W, 3 or 4)
-        Pixels as they are stored.
-    pixel_size : PixelSize, optional
-        None where the file does not tell.
-    """
-
-    data: npt.NDArray[Any]
-    pixel_size: PixelSize | None = None
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Height and width."""
-        return self.data.shape[0], self.data.shape[1]
+NODATA_TAG = 42113
+"""GDAL_NODATA: the value, as text, that stands for no data."""
 
 
-def read_picture(path: Path, plane: Sequence[int] = ()) -> Picture:
-    """Return one plane of an image file.
+def is_tiff(path: Path) -> bool:
+    """Return whether a file begins as a TIFF does."""
+    with path.open("rb") as file:
+        return file.read(4) in TIFF_MAGIC
 
-    Parameters
-    ----------
-    path : Path
-        TIFF (plain, ImageJ, OME), PNG, JPEG or what else Pillow reads.
-    plane : sequence of int
-        One index for each axis of the file before height and width; none for a 2-D image.
+
+def is_geotiff(path: Path) -> bool:
+    """Return whether a TIFF says where on Earth it lies."""
+    with tifffile.TiffFile(path) as tif:
+        return bool(tif.pages.first.is_geotiff)
+
+
+def open_tiff(path: Path, plane: Sequence[int], level: int) -> Picture:
+    """Return one plane of a TIFF.
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
     ImageError
-        If it cannot be read as an image, or ``plane`` is not one of its planes.
+        If the file is cut short, or plane or level is none of its own.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-    with path.open("rb") as file:
-        is_tiff = file.read(4) in TIFF_MAGIC
+    tif = tifffile.TiffFile(path)
     try:
-        return _read_tiff(path, plane) if is_tiff else _read_other(path, plane)
-    except ImageError:
+        _check_whole(path, tif)
+        levels = tif.series[0].levels
+        series = levels[chosen_level(path, len(levels), level)]
+        stack = Stack(path, _source(path, tif, series), series.axes)
+        size, nodata = _pixel_size(tif), _nodata(tif)
+        view = _plane_of(tif, stack, plane)
+    except BaseException:
+        tif.close()
         raise
-    except Exception as error:  # decoders raise whatever they like on damaged files
-        raise ImageError(f"{path} cannot be read as an image: {error}") from error
+    if size is not None:
+        full = dict(zip(levels[0].axes, levels[0].shape, strict=True))
+        size = size.scaled(full["Y"] / view.shape[0], full["X"] / view.shape[1])
+    return Picture(view, size, series.axes, nodata=nodata)
 
 
-def write_tiff(path: Path, array: npt.NDArray[Any], pixel_size: PixelSize | None = None) -> None:
-    """Write an array (H, W) as a compressed OME-TIFF that keeps the pixel size.
+class _Contiguous:
+    """Uncompressed pixels in one piece.
 
-    The size is written twice, as OME metadata and as resolution tags, because programs read
-    the one or the other.
+    Each box is mapped for as long as it takes to copy it: pages of a map that stays count as
+    memory of the process.
+    """
+
+    def __init__(self, path: Path, series: tifffile.TiffPageSeries, byteorder: str) -> None:
+        self.shape: tuple[int, ...] = series.shape
+        self.dtype = series.dtype
+        self._where: dict[str, Any] = {
+            "filename": path,
+            "dtype": np.dtype(byteorder + series.dtype.str[1:]),
+            "offset": series.dataoffset,
+        }
+
+    def __getitem__(self, key: tuple[int | slice, ...]) -> npt.NDArray[Any]:
+        pixels = np.memmap(**self._where, mode="r", shape=self.shape)
+        return np.array(pixels[key], self.dtype)
+
+
+class _HeldRows:
+    """A plane stored in strips as wide as the image: a strip is decoded once for all its boxes.
+
+    Parameters
+    ----------
+    view : PlaneView
+    height : int
+        Rows of a strip.
+    """
+
+    def __init__(self, view: PlaneView, height: int) -> None:
+        self.shape, self.ndim, self.dtype = view.shape, view.ndim, view.dtype
+        self._view, self._height = view, height
+        self._first = 0
+        self._rows = np.zeros((0, *view.shape[1:]), view.dtype)
+
+    def __getitem__(self, box: tuple[slice, slice]) -> npt.NDArray[Any]:
+        start, stop, _ = box[0].indices(self.shape[0])
+        if start < self._first or stop > self._first + len(self._rows):
+            self._hold(start, stop)
+        return self._rows[start - self._first : stop - self._first, box[1]]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.asarray(self._view, dtype)
+
+    def _hold(self, start: int, stop: int) -> None:
+        """Hold the strips with these rows, and read those that are not held yet."""
+        first, last = start // self._height * self._height, -(-stop // self._height) * self._height
+        held = self._rows[max(first - self._first, 0) :] if first >= self._first else self._rows[:0]
+        done = first + len(held)
+        more = self._view[done : min(last, self.shape[0]), :]
+        self._first, self._rows = first, np.concatenate([held, more])
+
+
+def write_tiff(
+    path: Path,
+    array: Any,
+    pixel_size: PixelSize | None = None,
+    *,
+    description: str = "",
+) -> None:
+    """Write an array-like (H, W) as a compressed, tiled OME-TIFF that keeps the pixel size.
+
+    The array is read by bands of rows; a large file becomes a BigTIFF. The size is written
+    twice, as OME metadata and as resolution tags, because programs read the one or the other.
 
     Raises
     ------
     OutputError
         If the file cannot be written.
     """
+    height, width = array.shape
+    kind = np.dtype(array.dtype)
+    described = {"Description": description} if description else {}
     with atomic_path(path) as unfinished:
         tifffile.imwrite(
             unfinished,
-            array,
+            _tiles(array),
+            shape=(height, width),
+            dtype=kind,
+            tile=(TILE_SIDE, TILE_SIDE),
             ome=True,
+            bigtiff=height * width * kind.itemsize > CLASSIC_BYTES,
             photometric="minisblack",
             compression="zlib",
-            metadata={"axes": "YX", **_ome_size(pixel_size)},
+            maxworkers=1,
+            metadata={"axes": "YX", **described, **_ome_size(pixel_size)},
             **_resolution(pixel_size),
         )
+
+
+def _tiles(array: Any) -> Iterator[npt.NDArray[Any]]:
+    height, width = array.shape
+    for y in range(0, height, TILE_SIDE):
+        band = np.asarray(array[y : y + TILE_SIDE, :])
+        for x in range(0, width, TILE_SIDE):
+            yield np.ascontiguousarray(band[:, x : x + TILE_SIDE])
+
+
+def _plane_of(tif: tifffile.TiffFile, stack: Stack, plane: Sequence[int]) -> Any:
+    """Return a plane of a stack, as array-like that closes the file with its end."""
+    view = stack.plane(plane)
+    weakref.finalize(view, tif.close)
+    if isinstance(stack.source, _Contiguous):
+        return view
+    chunks = dict(zip(stack.axes, stack.source.chunks, strict=True))
+    return view if chunks["X"] < view.shape[1] else _HeldRows(view, chunks["Y"])
+
+
+def _source(path: Path, tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Any:
+    if series.dataoffset is not None:
+        return _Contiguous(path, series, tif.byteorder)
+    return zarr.open_array(series.aszarr(maxworkers=1), mode="r")
+
+
+def _check_whole(path: Path, tif: tifffile.TiffFile) -> None:
+    """Refuse a file that ends before its pixels do."""
+    size = path.stat().st_size
+    for page in tif.pages:
+        ends = map(sum, zip(page.dataoffsets, page.databytecounts, strict=True))
+        end = max(ends, default=0)
+        if end > size:
+            raise ImageError(
+                f"{path} is cut short: it has {size} bytes and should have at least {end}; "
+                "copy it again"
+            )
+
+
+def _nodata(tif: tifffile.TiffFile) -> float | None:
+    tag = tif.pages.first.tags.get(NODATA_TAG)
+    return None if tag is None else float(str(tag.value).strip("\0 "))
 
 
 def _ome_size(size: PixelSize | None) -> dict[str, Any]:
@@ -142,46 +227,6 @@ def _resolution(size: PixelSize | None) -> dict[str, Any]:
     }
 
 
-def _read_other(path: Path, plane: Sequence[int]) -> Picture:
-    data = imageio.imread(path, plugin="pillow")
-    axes = "YXS" if data.ndim == 3 and data.shape[-1] in (2, 3, 4) else "Q" * (data.ndim - 2) + "YX"
-    data = _take_plane(data, axes, plane, path)
-    # PNG knows grey with alpha, which no other format does: the alpha goes
-    return Picture(data[..., 0] if data.ndim == 3 and data.shape[-1] == 2 else data)
-
-
-def _read_tiff(path: Path, plane: Sequence[int]) -> Picture:
-    with tifffile.TiffFile(path) as tif:
-        series = tif.series[0]
-        # a stack may be larger than memory, and only one plane of it is wanted
-        stack = series.asarray(out="memmap")
-        return Picture(_take_plane(stack, series.axes, plane, path), _pixel_size(tif))
-
-
-def _take_plane(
-    data: npt.NDArray[Any], axes: str, plane: Sequence[int], path: Path
-) -> npt.NDArray[Any]:
-    """Return (H, W) or (H, W, S) of an array with named axes."""
-    leading = [axis for axis in axes if axis not in "YXS"]
-    shown = [axis for axis in "YXS" if axis in axes]
-    data = np.transpose(data, [axes.index(axis) for axis in (*leading, *shown)])
-    counts = data.shape[: len(leading)]
-    if len(plane) != len(leading) or not all(
-        0 <= index < count for index, count in zip(plane, counts, strict=True)
-    ):
-        raise ImageError(f"{path}: {_plane_advice(leading, counts, plane)}")
-    return np.array(data[tuple(plane)])
-
-
-def _plane_advice(axes: Sequence[str], counts: Sequence[int], plane: Sequence[int]) -> str:
-    if not axes:
-        return "the image is a single plane, so no plane can be chosen"
-    sizes = " x ".join(f"{axis}={count}" for axis, count in zip(axes, counts, strict=True))
-    example = ",".join(["0"] * len(axes))
-    given = f", not {','.join(map(str, plane))}" if plane else ""
-    return f"the image is a stack of {sizes} planes; choose one, e.g. plane {example}{given}"
-
-
 def _pixel_size(tif: tifffile.TiffFile) -> PixelSize | None:
     """Return the pixel size from the first of OME, ImageJ and plain tags that tells it."""
     for read in (_ome_pixel_size, _imagej_pixel_size, _tag_pixel_size):
@@ -198,16 +243,15 @@ def _ome_pixel_size(tif: tifffile.TiffFile) -> PixelSize | None:
     pixels = (image[0] if isinstance(image, list) else image)["Pixels"]
     # the OME schema says µm where no unit is given
     unit = pixels.get("PhysicalSizeXUnit", "µm")
-    return _checked_size(pixels.get("PhysicalSizeY"), pixels.get("PhysicalSizeX"), unit)
+    return PixelSize.checked(pixels.get("PhysicalSizeY"), pixels.get("PhysicalSizeX"), unit)
 
 
 def _imagej_pixel_size(tif: tifffile.TiffFile) -> PixelSize | None:
     if not tif.is_imagej or tif.imagej_metadata is None:
         return None
     x, y = tif.pages.first.get_resolution()
-    return _checked_size(
-        1 / y if y else None, 1 / x if x else None, str(tif.imagej_metadata.get("unit", ""))
-    )
+    unit = str(tif.imagej_metadata.get("unit", ""))
+    return PixelSize.checked(1 / y if y else None, 1 / x if x else None, unit)
 
 
 def _tag_pixel_size(tif: tifffile.TiffFile) -> PixelSize | None:
@@ -216,11 +260,4 @@ def _tag_pixel_size(tif: tifffile.TiffFile) -> PixelSize | None:
     unit = {2: "in", 3: "cm", 4: "mm", 5: "µm"}.get(int(page.resolutionunit))
     if unit is None or not x or not y or (unit == "in" and x == y == 1):  # 1 per inch: a default
         return None
-    return _checked_size(1 / y, 1 / x, unit)
-
-
-def _checked_size(y: float | None, x: float | None, unit: str) -> PixelSize | None:
-    name = UNIT_NAMES.get(unit, unit)
-    if y is None or x is None or name not in CENTIMETRES:
-        return None
-    return PixelSize(y, x, name) if math.isfinite(x * y) and x > 0 and y > 0 else None
+    return PixelSize.checked(1 / y, 1 / x, unit)

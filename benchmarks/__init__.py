@@ -1,0 +1,1 @@
+"""Speed and memory, measured against a well-written loop over transformers' CLIPSeg."""

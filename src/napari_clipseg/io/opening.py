@@ -1,0 +1,69 @@
+"""One door for all image files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import imageio.v3 as imageio
+
+from napari_clipseg.errors import ImageError, SettingError
+from napari_clipseg.io.geotiff import open_geotiff
+from napari_clipseg.io.ome_zarr import is_zarr, open_zarr
+from napari_clipseg.io.picture import Picture, Stack, chosen_level
+from napari_clipseg.io.tiff import is_geotiff, is_tiff, open_tiff
+
+
+def open_image(path: Path, plane: Sequence[int] = (), level: int = 0) -> Picture:
+    """Return one plane of an image file, of which nothing but the header is read yet.
+
+    Parameters
+    ----------
+    path : Path
+        TIFF (plain, Big, ImageJ, OME, Geo), a zarr array or OME-Zarr, PNG, JPEG or what else
+        Pillow reads; the last are read whole.
+    plane : sequence of int
+        One index for each axis of the file before height and width; none for a 2-D image.
+        Without an index for the channels of an OME-Zarr, all of them are the last axis.
+    level : int
+        Of a pyramid, 0 is the finest.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ImageError
+        If it cannot be read as an image, is cut short, or has no such plane or level.
+    SettingError
+        If it is a GeoTIFF and rasterio is not installed.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        if path.is_dir():
+            return _open_folder(path, plane, level)
+        if not is_tiff(path):
+            return _open_whole(path, plane, level)
+        opening = open_geotiff if is_geotiff(path) else open_tiff
+        return opening(path, plane, level)
+    except (ImageError, SettingError):
+        raise
+    except Exception as error:  # decoders raise whatever they like on damaged files
+        raise ImageError(f"{path} cannot be read as an image: {error}") from error
+
+
+def _open_folder(path: Path, plane: Sequence[int], level: int) -> Picture:
+    if not is_zarr(path):
+        raise ImageError(f"{path} is a folder and no zarr; give a file in it")
+    return open_zarr(path, plane, level)
+
+
+def _open_whole(path: Path, plane: Sequence[int], level: int) -> Picture:
+    chosen_level(path, 1, level)
+    data = imageio.imread(path, plugin="pillow")
+    colour = data.ndim == 3 and data.shape[-1] in (2, 3, 4)
+    axes = "YXS" if colour else "Q" * (data.ndim - 2) + "YX"
+    # PNG knows grey with alpha, which no other format does: the alpha goes
+    data = data[..., 0] if colour and data.shape[-1] == 2 else data
+    axes = axes[: data.ndim]
+    return Picture(Stack(path, data, axes).plane(plane), axes=axes)

@@ -1,0 +1,243 @@
+"""``napari-clipseg segment`` on folders: resuming, failing, keeping features, being killed."""
+
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from napari_clipseg.cli import main
+from napari_clipseg.io.opening import open_image
+
+IMAGES = np.random.default_rng(0).integers(1, 4000, (3, 70, 90), dtype=np.uint16)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "in").mkdir()
+    for index, image in enumerate(IMAGES):
+        tifffile.imwrite(tmp_path / "in" / f"{index}.tif", image, compression="zlib")
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder, tiny_weights, capsys):
+    """Run ``segment`` on the folder ``in`` or other inputs; return exit code, stdout, stderr."""
+
+    def run(*arguments, images="in", output="out"):
+        files = [str(folder / images), "--model", str(tiny_weights)]
+        with pytest.raises(SystemExit) as leaving:
+            main(["segment", *files, "--output", str(folder / output), *map(str, arguments)])
+        return leaving.value.code, *capsys.readouterr()
+
+    return run
+
+
+def summary(folder, output="out"):
+    with (folder / output / "summary.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def probabilities(folder, output="out"):
+    return {
+        path.name: np.asarray(open_image(path).data)
+        for path in sorted((folder / output).glob("*.probability.tif"))
+    }
+
+
+def assert_equal(left, right):
+    assert left.keys() == right.keys()
+    for name, values in left.items():
+        np.testing.assert_array_equal(values, right[name])
+
+
+@pytest.mark.parametrize("images", ["in", "in/*.tif"])
+def test_a_folder_or_a_pattern_is_all_its_images_and_the_summary_tells_of_each(run, folder, images):
+    assert run("-p", "nuclei", "-p", "cells", "--threshold", "0.5", images=images)[0] == 0
+    rows = summary(folder)
+    assert [row["file"][-5:] for row in rows] == [f"{i}.tif" for i in (0, 0, 1, 1, 2, 2)]
+    assert [row["prompt"] for row in rows] == ["nuclei", "cells"] * 3
+    assert {row["status"] for row in rows} == {"done"}
+    for row in rows:
+        name = f"{row['file'][-5]}.{row['prompt']}.labels.tif"
+        labels = np.asarray(open_image(folder / "out" / name).data)
+        assert int(row["objects"]) == labels.max()
+        assert int(row["area_px"]) == np.count_nonzero(labels)
+
+
+def test_one_failed_file_does_not_stop_the_rest(run, folder):
+    (folder / "in" / "0.tif").write_bytes(b"no image")
+    code, said, complaint = run("-p", "nuclei")
+    assert code == 1
+    assert [line.split()[0] for line in said.splitlines()] == ["1.tif", "2.tif"]
+    assert complaint.count("\n") == 2
+    assert "0.tif: " in complaint
+    assert "1 of 3 images failed" in complaint
+    assert [row["status"] for row in summary(folder)] == ["failed", "done", "done"]
+    assert "cannot be read as an image" in summary(folder)[0]["message"]
+    assert len(probabilities(folder)) == 2
+
+
+def test_resume_skips_what_is_done_and_unchanged(run, folder):
+    run("-p", "nuclei")
+    first = summary(folder)
+    tifffile.imwrite(folder / "in" / "1.tif", IMAGES[1] // 2)
+    (folder / "out" / "2.nuclei.labels.tif").unlink()
+    assert run("-p", "nuclei", "--resume")[0] == 0
+    rows = summary(folder)
+    assert [row["status"] for row in rows] == ["skipped", "done", "done"]
+    assert [rows[0][name] for name in ("objects", "area_px")] == [
+        first[0][name] for name in ("objects", "area_px")
+    ]
+
+
+@pytest.mark.parametrize(
+    "changed", [("--threshold", "0.3"), ("--min-size", "3"), ("--zoom", "2"), ("--contrast", "0,9")]
+)
+def test_resume_with_other_settings_does_it_again(run, folder, changed):
+    run("-p", "nuclei")
+    run("-p", "nuclei", "--resume", *changed)
+    assert {row["status"] for row in summary(folder)} == {"done"}
+
+
+def test_a_recipe_gives_options_and_the_command_line_wins(run, folder):
+    recipe = folder / "run.toml"
+    recipe.write_text('prompt = ["nuclei", "cells"]\nthreshold = 0.25\ncontrast = [0, 4000]\n')
+    assert run("--recipe", recipe)[0] == 0
+    assert len(probabilities(folder)) == 6
+    assert run("--recipe", recipe, "-p", "other", output="two")[0] == 0
+    assert sorted(probabilities(folder, "two")) == [f"{i}.other.probability.tif" for i in range(3)]
+
+
+def test_the_recipe_of_a_run_repeats_it(run, folder):
+    run("-p", "nuclei", "--zoom", "2", "--min-size", "2", images="in/0.tif")
+    recipe = folder / "out" / "0.recipe.json"
+    assert run("--recipe", recipe, images="in/0.tif", output="two")[0] == 0
+    assert_equal(probabilities(folder), probabilities(folder, "two"))
+    assert recipe.read_text() != ""
+    labels = [tifffile.imread(folder / out / "0.nuclei.labels.tif") for out in ("out", "two")]
+    np.testing.assert_array_equal(*labels)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.toml", "colour = 1", "'colour', which is no option"),
+        ("a.toml", "prompt = ", "cannot be read"),
+        ("a.json", "{", "cannot be read"),
+        ("missing.toml", None, "there is no file"),
+    ],
+)
+def test_a_bad_recipe_is_refused(run, folder, name, text, message):
+    if text is not None:
+        (folder / name).write_text(text)
+    code, _, complaint = run("--recipe", folder / name)
+    assert (code, complaint.count("\n")) == (2, 1)
+    assert message in complaint
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--probability", "float16"), "TIFF has no float16"),
+        (("--features-budget", "1"), "needs --features"),
+        (("--channels", "1,2"), "neither one channel nor three"),
+    ],
+)
+def test_options_that_cannot_work_are_refused(run, arguments, message):
+    code, _, complaint = run("-p", "nuclei", *arguments)
+    assert (code, complaint.count("\n")) == (2, 1)
+    assert message in complaint
+
+
+def test_a_folder_without_images_and_results_among_images_are_refused(run, folder):
+    (folder / "empty").mkdir()
+    assert "holds no image" in run("-p", "nuclei", images="empty")[2]
+    assert "holds the images" in run("-p", "nuclei", output="in")[2]
+
+
+def test_zarr_in_zarr_out(run, folder):
+    image = np.stack([IMAGES[0]] * 4, -1)
+    image[:30] = 0
+    zarr.create_array(folder / "a.zarr", data=image)
+    options = ("-p", "nuclei", "--channels", "3,0,1", "--nodata", "0", "--format", "zarr")
+    assert run(*options, "--probability", "uint8", images="a.zarr")[0] == 0
+    path = folder / "out" / "a.nuclei.ome.zarr"
+    probability = np.asarray(open_image(path).data)
+    assert probability.dtype == np.uint8
+    assert probability[:30].max() == 0
+    assert probability[30:].min() > 0
+    assert run(*options, "--probability", "uint8", "--resume", images="a.zarr")[1].count("skipped")
+
+
+def test_features_are_kept_found_again_and_pruned(run, folder, capsys, monkeypatch):
+    run("-p", "nuclei", output="plain")
+    kept = folder / "features"
+    assert run("-p", "nuclei", "--features", kept)[0] == 0
+    assert_equal(probabilities(folder), probabilities(folder, "plain"))
+    monkeypatch.setattr("napari_clipseg.engine.network.Network.encode", None)
+    assert run("-p", "cells", "--features", kept, output="later")[0] == 0
+    for command, expected in (
+        (("list", kept), "3 encoded images"),
+        (("prune", kept, "--budget", "0"), "removed 0-"),
+        (("list", kept), "0 encoded images, 0.0 MB"),
+    ):
+        with pytest.raises(SystemExit) as leaving:
+            main(["features", *map(str, command)])
+        assert leaving.value.code == 0
+        assert expected in capsys.readouterr().out
+
+
+def test_a_budget_below_one_image_is_one_clear_error(run, folder):
+    code, _, complaint = run("-p", "a", "--features", folder / "f", "--features-budget", "1e-6")
+    assert code == 1
+    assert complaint.count("more than the budget") == 3
+
+
+def test_a_full_disk_leaves_earlier_results_and_nothing_half(run, folder, monkeypatch):
+    run("-p", "nuclei", images="in/0.tif")
+    before = probabilities(folder)
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tifffile.imwrite", full)
+    code, _, complaint = run("-p", "nuclei", "--contrast", "0,9", images="in/0.tif")
+    assert (code, complaint.count("\n")) == (2, 1)
+    assert "No space left on device" in complaint
+    assert_equal(probabilities(folder), before)
+    assert not list((folder / "out").glob(".*"))
+
+
+@pytest.mark.slow
+def test_killed_runs_go_on_to_the_identical_result(folder, tiny_weights, run):
+    big = np.random.default_rng(1).integers(0, 4000, (900, 900), dtype=np.uint16)
+    tifffile.imwrite(folder / "in" / "0.tif", big, compression="zlib")
+    run("-p", "nuclei", output="expected")
+    options = ["--output", str(folder / "out"), "--features", str(folder / "f"), "--resume"]
+    command = ["segment", str(folder / "in"), "-p", "nuclei", "--model", str(tiny_weights)]
+    code = f"from napari_clipseg.cli import main; main({[*command, *options]!r})"
+    rng = random.Random(0)
+    for _ in range(4):
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        while not (folder / "f").exists() and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        time.sleep(rng.uniform(0, 3))
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        visible = [path for path in (folder / "out").glob("*") if not path.name.startswith(".")]
+        for path in visible:
+            assert path.suffix != ".tif" or np.asarray(open_image(path).data).size
+    assert run("-p", "nuclei", "--features", folder / "f", "--resume")[0] == 0
+    assert_equal(probabilities(folder), probabilities(folder, "expected"))
+    assert not list((folder / "out").glob(".*"))

@@ -1,0 +1,37 @@
+"""Commands in the how-to on large images run as they stand there."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_clipseg.cli import main
+
+PAGE = Path(__file__).parents[1] / "docs" / "large-images.md"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_commands_of_the_page_on_large_images_work(tmp_path, tiny_weights, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    image = np.random.default_rng(0).integers(0, 4000, (70, 90), dtype=np.uint16)
+    (tmp_path / "scans").mkdir()
+    for name in ("scan.tif", "scans/a.tif", "scans/b.tif"):
+        tifffile.imwrite(name, image)
+    [recipe] = blocks("toml")
+    Path("run.toml").write_text(recipe)
+    commands = [line for block in blocks("sh") for line in block.splitlines()]
+    assert len(commands) == 7
+    for command in commands:
+        program, *arguments = shlex.split(command)
+        assert program == "napari-clipseg"
+        if arguments[0] == "segment":
+            arguments += ["--model", str(tiny_weights)]
+        with pytest.raises(SystemExit) as leaving:
+            main(arguments)
+        assert leaving.value.code == 0, command
