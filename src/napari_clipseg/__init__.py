@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from napari_clipseg.errors import (
     ClipSegError,
     EngineError,
+    FeaturesInvalid,
     ImageError,
     OutOfMemory,
     OutputError,
@@ -49,6 +50,7 @@ __all__ = [
     "ClusterSettings",
     "EngineError",
     "Features",
+    "FeaturesInvalid",
     "ImageError",
     "MaskPrompt",
     "Mix",

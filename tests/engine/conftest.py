@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from napari_clipseg.engine.segmenter import Segmenter
+from napari_clipseg.model.checkpoint import save_model
 from napari_clipseg.model.clipseg import CLIPSeg
 from napari_clipseg.model.config import ModelConfig
 
@@ -52,3 +55,11 @@ def segmenter(tiny_model: CLIPSeg) -> Segmenter:
 @pytest.fixture
 def image() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 4000, (75, 110)).astype(np.uint16)
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tiny_model: CLIPSeg, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This folder's model as a weights file: the fixture of all tests holds another model."""
+    path = tmp_path_factory.mktemp("engine") / "tiny.safetensors"
+    save_model(tiny_model, path, {})
+    return path

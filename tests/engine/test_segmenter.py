@@ -258,6 +258,8 @@ def test_prompts_are_checked_before_anything_is_computed(segmenter, image, monke
         segmenter.probability(image, [])
     with pytest.raises(PromptError):
         segmenter.probability(image, "")
+    with pytest.raises(PromptError, match="not int"):
+        segmenter.probability(image, 3)
 
 
 def test_an_out_array_of_another_shape_is_refused(segmenter, image):

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from napari_clipseg.engine.pixels import Pixels
-from napari_clipseg.engine.visual_prompt import bounding_box, grow, highlight, prompt_image
+from napari_clipseg.engine.visual_prompt import (
+    MOST_OBJECTS,
+    bounding_box,
+    grow,
+    highlight,
+    prompt_image,
+    separate_objects,
+)
 from napari_clipseg.model.config import IMAGENET_MEAN
 
 RGB = np.random.default_rng(0).random((60, 80, 3)).astype(np.float32)
@@ -44,3 +51,17 @@ def test_boxes_grow_by_a_share_of_their_extent_and_stop_at_the_border():
     assert bounding_box(MASK) == (20, 30, 40, 50)
     assert grow((20, 30, 40, 50), 0.1, MASK.shape) == (18, 28, 42, 52)
     assert grow((0, 0, 60, 80), 0.5, MASK.shape) == (0, 0, 60, 80)
+
+
+def test_objects_are_separated_largest_first_and_specks_are_left_out():
+    mask = np.zeros((60, 80), bool)
+    mask[2:8, 2:8] = mask[30:50, 30:50] = mask[10, 70] = True
+    largest, smaller = separate_objects(mask)
+    assert bounding_box(largest) == (30, 30, 50, 50)
+    assert bounding_box(smaller) == (2, 2, 8, 8)
+
+
+def test_no_more_objects_than_needed_are_looked_at():
+    mask = np.zeros((60, 80), bool)
+    mask[::4, ::4] = True
+    assert len(separate_objects(mask)) == MOST_OBJECTS

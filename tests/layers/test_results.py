@@ -128,3 +128,20 @@ def test_a_result_too_large_for_memory_is_refused(monkeypatch):
     monkeypatch.setattr(module.np, "zeros", refuse)
     with pytest.raises(OutOfMemory, match="crop the image"):
         Results(image, "cell")
+
+
+def test_a_run_that_did_not_end_gives_back_what_it_replaced(viewer, recipe):
+    results = Results(viewer.add_image(np.zeros((4, 5))), "cell")
+    results.show(viewer)
+    assert not results.restore()
+    results.write_rows(WHOLE, (0, 4), np.full((4, 5), 0.7, np.float32))
+    results.finish(WHOLE, recipe)
+    results.write_labels(WHOLE, np.ones((4, 5), np.int32), 0.5)
+    before = dict(results.labels.metadata[METADATA_KEY])
+    results.begin(WHOLE)
+    assert results.probability.data.max() == results.labels.data.max() == 0
+    assert results.restore()
+    assert (results.probability.data == np.float32(0.7)).all()
+    assert (results.labels.data == 1).all()
+    assert results.labels.metadata[METADATA_KEY] == before
+    assert list(results.planes) == [WHOLE]

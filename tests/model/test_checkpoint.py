@@ -130,13 +130,16 @@ def test_a_model_with_a_stem_and_another_head_comes_back(tiny_model, tmp_path):
 def test_a_file_is_replaced_only_when_the_new_one_is_complete(model, own_file, monkeypatch):
     before = own_file.read_bytes()
 
-    def breaks_off(tensors: object, path: Path, metadata: object) -> None:
-        path.write_bytes(b"half a fi")
+    write = Path.write_bytes
+
+    def breaks_off(path: Path, content: bytes) -> None:
+        write(path, content[:9])
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("napari_clipseg.model.files.save_file", breaks_off)
+    monkeypatch.setattr(Path, "write_bytes", breaks_off)
     with pytest.raises(OutputError, match="No space left"):
         save_model(model, own_file, {})
+    monkeypatch.undo()
     assert own_file.read_bytes() == before
     assert list(own_file.parent.iterdir()) == [own_file]
 

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _leave(error.format_message(), error.exit_code)
     except click.ClickException as error:
         _leave(error.format_message(), BAD_INPUT)
-    except (ClipSegError, FileNotFoundError) as error:
+    except (ClipSegError, OSError) as error:
         _leave(str(error), BAD_INPUT)
     sys.exit(0)
 

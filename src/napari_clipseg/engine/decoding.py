@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from napari_clipseg.engine.blending import RowAccumulator, TileWeights
 from napari_clipseg.engine.network import Network
 from napari_clipseg.engine.pixels import Pixels
-from napari_clipseg.engine.prompts import Prompt, is_single
+from napari_clipseg.engine.prompts import Prompt, as_prompts, is_single
 from napari_clipseg.engine.tiling import Tile, TilePlan
 from napari_clipseg.engine.validity import Valid
 from napari_clipseg.errors import SettingError
@@ -173,7 +173,7 @@ class _SinglePrompt:
 
 
 def _shape_of(prompts: Prompt | Sequence[Prompt], shape: tuple[int, int]) -> tuple[int, ...]:
-    return shape if is_single(prompts) else (len(prompts), *shape)  # type: ignore[arg-type]
+    return shape if is_single(prompts) else (len(as_prompts(prompts)), *shape)
 
 
 def _rows_of(out: Any, prompts: Prompt | Sequence[Prompt], shape: tuple[int, int]) -> Any:

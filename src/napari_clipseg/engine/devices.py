@@ -27,6 +27,7 @@ def choose_device(name: str) -> torch.device:
     SettingError
         If this machine has no such device.
     """
+    name = str(name)
     kind = name.partition(":")[0]
     if kind not in DEVICES:
         raise UnknownName(f"device {name!r} is unknown; there are {', '.join(DEVICES)}")
@@ -35,7 +36,12 @@ def choose_device(name: str) -> torch.device:
         return torch.device(next((each for each in ("cuda", "mps") if present[each]), "cpu"))
     if not present.get(kind, True):
         raise SettingError(f"this machine has no {kind} device that torch can use; try 'auto'")
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise UnknownName(
+            f"device {name!r} is unknown: a number goes behind it, as in cuda:1"
+        ) from error
 
 
 def choose_precision(name: str) -> torch.dtype:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -18,7 +19,7 @@ from napari_clipseg.engine.devices import (
     translated_errors,
 )
 from napari_clipseg.engine.prompts import MaskPrompt, Prompt, as_prompts, conditional_vector
-from napari_clipseg.engine.visual_prompt import prompt_image
+from napari_clipseg.engine.visual_prompt import prompt_image, separate_objects
 from napari_clipseg.model.clipseg import CLIPSeg
 
 CPU_CACHE_BYTES = 8 << 20
@@ -58,8 +59,8 @@ class Network:
 
     @cached_property
     def weights_hash(self) -> str:
-        """SHA-256 over the names and values of all weights."""
-        digest = hashlib.sha256()
+        """SHA-256 over the configuration and the names and values of all weights."""
+        digest = hashlib.sha256(self.config.to_json().encode())
         for name, value in sorted(self._model.state_dict().items()):
             digest.update(name.encode())
             digest.update(value.detach().cpu().contiguous().numpy().tobytes())
@@ -92,14 +93,23 @@ class Network:
             return self._model.text_vectors(texts).float().cpu()
 
     def mask_vector(self, prompt: MaskPrompt) -> Tensor:
-        """Return the conditional vector (E,) of a painted example; computed once."""
+        """Return the conditional vector (E,) of a painted example; computed once.
+
+        It is the mean over the painted objects.
+        """
         if prompt not in self._mask_vectors:
-            image = prompt_image(prompt.pixels(), prompt.mask, side=self.config.tile)
-            rgb = torch.from_numpy(image).permute(2, 0, 1)[None].to(self.device)
+            pixels, side = prompt.pixels(), self.config.tile
+            images = [
+                prompt_image(pixels, each, side=side) for each in separate_objects(prompt.mask)
+            ]
+            rgb = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
             with self._computing():
-                vectors = self._model.image_vectors(self._model.normalise(rgb))
-            self._mask_vectors[prompt] = vectors[0].float().cpu()
+                self._mask_vectors[prompt] = halving(self._image_vectors, rgb).mean(0)
         return self._mask_vectors[prompt]
+
+    def _image_vectors(self, rgb: Tensor) -> Tensor:
+        pixel_values = self._model.normalise(rgb.to(self.device))
+        return self._model.image_vectors(pixel_values).float().cpu()
 
     def _tiles_at_once(self, prompts: int, tokens: int) -> int:
         """Return how many tiles to decode together."""

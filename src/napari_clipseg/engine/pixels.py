@@ -98,11 +98,9 @@ class Pixels:
         return self._raw(box).valid
 
     def digest(self) -> str:
-        """Return a hash of what is read: of all pixels in memory, of a sample elsewhere."""
-        sampled = type(self._image) is not np.ndarray
-        boxes = sample_boxes(self.shape) if sampled else bands(self.shape)
+        """Return a hash of all pixels that are read, of a few rows at a time."""
         digest = hashlib.blake2b(f"{self._image.shape} {self._image.dtype}".encode())
-        for box in boxes:
+        for box in bands(self.shape):
             raw = self._raw(box)
             digest.update(raw.values.tobytes())
             digest.update(raw.valid.tobytes())
@@ -132,7 +130,8 @@ class Pixels:
         )
         if not high > low:
             low, high = float(sample.min()), float(sample.max())
-        return (float(low), float(high)) if high > low else (float(low), float(low) + 1.0)
+        low, high = float(low), float(high)
+        return (low, high) if high > low else (low, low + max(1.0, abs(low)))
 
     def _sample(self) -> npt.NDArray[Any]:
         """Return values of the image, a single 0 if all that was looked at is left out."""
@@ -207,8 +206,11 @@ def _choose_channels(shape: tuple[int, ...], channels: tuple[int, ...] | None) -
 def _check_contrast(contrast: Contrast) -> tuple[float, float]:
     if isinstance(contrast, str):
         raise SettingError(f'contrast is "auto" or two numbers, not {contrast!r}')
-    low, high = (float(value) for value in contrast)
-    if not (np.isfinite([low, high]).all() and high > low):
+    try:
+        low, high = (float(value) for value in contrast)
+    except (TypeError, ValueError) as error:
+        raise SettingError(f'contrast is "auto" or two numbers, not {contrast!r}') from error
+    if not (np.isfinite(high - low) and high > low):
         raise SettingError(f"contrast needs two rising numbers, not {low} and {high}")
     return low, high
 

@@ -134,6 +134,8 @@ class Mix:
     weight: float = 0.5
 
     def __init__(self, text: str | TextPrompt, mask: MaskPrompt, weight: float = 0.5) -> None:
+        if not isinstance(mask, MaskPrompt) or not isinstance(text, str | TextPrompt):
+            raise PromptError("a Mix needs a text and a MaskPrompt, in this order")
         if not 0 <= weight <= 1:
             raise PromptError(f"the weight of the text must lie between 0 and 1, not {weight}")
         object.__setattr__(self, "text", TextPrompt(text) if isinstance(text, str) else text)
@@ -158,10 +160,13 @@ def as_prompts(prompts: Prompt | Sequence[Prompt]) -> list[TextPrompt | MaskProm
     PromptError
         If there is none or one is of another type.
     """
-    several = [prompts] if is_single(prompts) else list(prompts)  # type: ignore[arg-type]
-    if not several:
+    if is_single(prompts):
+        return [_as_prompt(prompts)]
+    if not isinstance(prompts, Sequence):
+        raise PromptError(_no_prompt(prompts))
+    if not prompts:
         raise PromptError("there is no prompt; give at least one")
-    return [_as_prompt(each) for each in several]
+    return [_as_prompt(each) for each in prompts]
 
 
 def is_single(prompts: Prompt | Sequence[Prompt]) -> TypeGuard[Prompt]:
@@ -173,10 +178,12 @@ def _as_prompt(prompt: Prompt) -> TextPrompt | MaskPrompt | Mix:
     if isinstance(prompt, str):
         return TextPrompt(prompt)
     if type(prompt) not in PROMPTS:
-        raise PromptError(
-            f"a prompt is a str, TextPrompt, MaskPrompt or Mix, not {type(prompt).__name__}"
-        )
+        raise PromptError(_no_prompt(prompt))
     return prompt
+
+
+def _no_prompt(value: object) -> str:
+    return f"a prompt is a str, TextPrompt, MaskPrompt or Mix, not {type(value).__name__}"
 
 
 def conditional_vector(prompt: TextPrompt | MaskPrompt | Mix, network: Network) -> Tensor:

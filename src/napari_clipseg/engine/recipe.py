@@ -28,7 +28,7 @@ class Recipe:
     weights : str
         SHA-256 of its weights.
     prompts : tuple of dict
-        Each prompt: its text and templates, the digest of its mask, the weight of a mix.
+        Each prompt: its text and templates, the digests of its image and mask, the weight of a mix.
     contrast : (float, float)
         The values that became black and white.
     threshold : float
@@ -63,8 +63,8 @@ class Recipe:
             model=segmenter.model_name,
             weights=segmenter.weights_hash,
             prompts=tuple(_DESCRIBE[type(each)](each) for each in as_prompts(prompts)),
-            contrast=contrast,
-            threshold=threshold,
+            contrast=(float(contrast[0]), float(contrast[1])),
+            threshold=float(threshold),
             settings=segmenter.settings(),
             versions={name: version(name) for name in RECORDED_PACKAGES},
         )
@@ -86,7 +86,13 @@ def _describe_text(prompt: TextPrompt) -> dict[str, Any]:
 
 
 def _describe_mask(prompt: MaskPrompt) -> dict[str, Any]:
-    return {"mask": prompt.digest(), "name": prompt.name, "contrast": prompt.contrast}
+    pixels = prompt.pixels()
+    return {
+        "mask": prompt.digest(),
+        "image": pixels.digest(),
+        "name": prompt.name,
+        "contrast": list(pixels.contrast),
+    }
 
 
 def _describe_mix(prompt: Mix) -> dict[str, Any]:

@@ -94,8 +94,8 @@ def plan_tiles(
     """
     if not 0 <= overlap < tile:
         raise SettingError(f"overlap {overlap} must be at least 0 and less than the tile {tile}")
-    if not zooms or any(not 0.01 <= zoom <= 100 for zoom in zooms):
-        raise SettingError(f"zoom must lie between 0.01 and 100, not {list(zooms)}")
+    if not zooms or any(not 0.1 <= zoom <= 100 for zoom in zooms):
+        raise SettingError(f"zoom must lie between 0.1 and 100, not {list(zooms)}")
     grids = tuple(_grid(shape, tile, overlap, zoom) for zoom in zooms)
     tiles = [each for index, grid in enumerate(grids) for each in _tiles(index, grid)]
     return TilePlan(grids, tuple(sorted(tiles, key=lambda each: (each.box[:2], each.grid))))

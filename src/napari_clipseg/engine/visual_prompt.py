@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
+from skimage import measure
 from skimage.transform import resize
 
 from napari_clipseg.engine.pixels import Box, Pixels
@@ -27,6 +28,13 @@ BLUR_SIGMA = 3.0
 
 BLUR_RADIUS = 7
 """Half-width in pixels of the blur's kernel (15 x 15 in the authors' code)."""
+
+
+MOST_OBJECTS = 16
+"""Objects of one support mask that are looked at."""
+
+SPECK = 0.05
+"""Share of the largest object's pixels below which an object is taken for a slip of the brush."""
 
 
 def highlight(
@@ -69,6 +77,20 @@ def prompt_image(
     y0, x0 = max(y0 - BLUR_RADIUS, 0), max(x0 - BLUR_RADIUS, 0)
     y1, x1 = min(y1 + BLUR_RADIUS, height), min(x1 + BLUR_RADIUS, width)
     return highlight(pixels.read((y0, x0, y1, x1)), mask[y0:y1, x0:x1], side=side)
+
+
+def separate_objects(mask: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.bool_]]:
+    """Return the connected objects of a support mask, each as a mask (H, W) of its own.
+
+    Several painted objects are several examples: cropped together, little of the picture
+    would be theirs. At most :data:`MOST_OBJECTS` are returned, the largest first; specks
+    smaller than :data:`SPECK` of the largest, which slip from a brush, are left out.
+    """
+    objects = measure.label(mask)
+    sizes = np.bincount(objects.ravel())
+    sizes[0] = 0
+    largest = np.argsort(-sizes, kind="stable")[:MOST_OBJECTS]
+    return [objects == number for number in largest if sizes[number] > SPECK * sizes.max()]
 
 
 def bounding_box(mask: npt.NDArray[np.bool_]) -> Box:

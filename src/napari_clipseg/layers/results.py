@@ -26,6 +26,16 @@ GLOW = (1.0, 0.62, 0.1)
 """Colour of the probability, from transparent at 0 to opaque at 1."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Complete:
+    """A complete result of one plane: probability and labels (H, W), with their records."""
+
+    plane: Plane
+    recipe: Recipe
+    data: tuple[npt.NDArray[Any], ...]
+    texts: tuple[dict[str, str], ...]
+
+
 class Results:
     """The probability layer and the label layer of one prompt on one image.
 
@@ -73,6 +83,7 @@ class Results:
         )
         self._recipes: dict[Plane, Recipe] = {}
         self._before_preview: tuple[bool, bool] | None = None
+        self._replaced: Complete | None = None
 
     def fit(self, viewer: Viewer, image: Image) -> bool:
         """Return whether both layers are still there, unchanged in kind, and lie on the image."""
@@ -98,13 +109,41 @@ class Results:
             viewer.layers.selection = selected
 
     def begin(self, plane: Plane) -> None:
-        """Empty a plane before a run, so that no rows of an earlier one stay beside new ones."""
+        """Empty a plane before a run, so that no rows of an earlier one stay beside new ones.
+
+        A complete result is kept aside until the run ends; :meth:`restore` brings it back.
+        """
         self.end_preview()
+        self._replaced = self._complete(plane)
         self._recipes.pop(plane, None)
         for layer in (self.probability, self.labels):
             layer.metadata[METADATA_KEY].pop(str(plane), None)
             plane.of(layer.data)[...] = 0
         self.labels.refresh(extent=False, thumbnail=False)
+
+    def restore(self) -> bool:
+        """Bring back what :meth:`begin` replaced; return whether there was anything."""
+        old, self._replaced = self._replaced, None
+        if old is None:
+            return False
+        self._recipes[old.plane] = old.recipe
+        for layer, data, text in zip(
+            (self.probability, self.labels), old.data, old.texts, strict=True
+        ):
+            old.plane.of(layer.data)[...] = data
+            layer.metadata[METADATA_KEY] |= text
+            layer.refresh()
+        return True
+
+    def _complete(self, plane: Plane) -> Complete | None:
+        """Return a copy of a plane's result, None if it has none that is complete."""
+        if plane not in self._recipes:
+            return None
+        layers, key = (self.probability, self.labels), str(plane)
+        data = tuple(plane.of(layer.data).copy() for layer in layers)
+        kept = (layer.metadata[METADATA_KEY] for layer in layers)
+        texts = tuple({key: each[key]} if key in each else {} for each in kept)
+        return Complete(plane, self._recipes[plane], data, texts)
 
     def write_rows(
         self, plane: Plane, rows: tuple[int, int], probability: npt.NDArray[np.float32]
@@ -119,6 +158,7 @@ class Results:
 
     def finish(self, plane: Plane, recipe: Recipe) -> None:
         """Note that the probability of a plane is complete, and how it was made."""
+        self._replaced = None
         self._recipes[plane] = recipe
         self.probability.metadata[METADATA_KEY][str(plane)] = recipe.to_json()
         self.probability.refresh()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from napari_clipseg.errors import UnknownName
+from napari_clipseg.errors import SettingError, UnknownName
 from napari_clipseg.model.attention import self_attention
 from napari_clipseg.model.config import ModelConfig
 
@@ -27,6 +27,8 @@ class Decoder(nn.Module):
         width = config.reduce_dim
         self.conditional_layer = config.conditional_layer
         steps = range(len(config.extract_layers))
+        if config.conditional_layer not in steps:
+            raise SettingError(f"conditional_layer {config.conditional_layer} is not in {steps}")
         self.film_mul = nn.Linear(config.embed_dim, width)
         self.film_add = nn.Linear(config.embed_dim, width)
         self.reduces = nn.ModuleList(nn.Linear(config.width, width) for _ in steps)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from napari_clipseg.errors import OutputError, WeightsInvalid
@@ -93,7 +93,8 @@ def write_file(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str,
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     own = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
-        save_file(own, unfinished, dict(metadata))
+        # not save_file, whose files only their owner can read
+        unfinished.write_bytes(save(own, dict(metadata)))
         unfinished.replace(path)
     except (SafetensorError, OSError) as error:
         raise OutputError(f"{path} cannot be written: {error}") from error
@@ -149,8 +150,8 @@ def _float32(tensor: Tensor) -> Tensor:
 
 
 def _damaged(path: Path, error: Exception) -> WeightsInvalid:
-    reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+    # not torch's own words: for some files it advises to load them unsafely
     return WeightsInvalid(
-        f"{path} cannot be read as a weights file ({reason}). It is damaged, was altered or is "
-        "of another kind: fetch or copy it again."
+        f"{path} cannot be read as a weights file ({type(error).__name__}). "
+        "It is damaged, was altered or is of another kind: fetch or copy it again."
     )

@@ -30,7 +30,7 @@ CACHE_VARIABLE = "NAPARI_CLIPSEG_CACHE"
 OFFLINE_VARIABLES = ("NAPARI_CLIPSEG_OFFLINE", "HF_HUB_OFFLINE")
 WEIGHTS_SUFFIXES = (".safetensors", ".bin", ".pth", ".pt")
 
-_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 

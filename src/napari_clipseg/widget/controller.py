@@ -112,7 +112,7 @@ class Controller:
         self._launch(run)
 
     def cancel(self) -> None:
-        """Stop the run after the tile it is at; what is done stays."""
+        """Stop the run after the tile it is at."""
         if self._run is not None:
             self._view.show_status("Cancelling after this tile …")
             self._run.worker.quit()
@@ -156,6 +156,7 @@ class Controller:
     def _launch(self, run: Run) -> None:
         if self._labelling is not None and set(self._labelling.results) & set(run.results):
             self._labelling.stop()
+            self._labelling = None
         run.worker = create_worker(
             perform,
             run.job,
@@ -220,6 +221,8 @@ class Controller:
             result.finish(run.query.plane, recipe)
         self._headline = _headline(finished.encoded.features, run.reuses)
         self._view.show_status(f"{self._headline} Making labels …")
+        if self._labelling is not None:
+            self._labelling.stop()
         self._labelling = Labelling(run.results, self._on_labelled)
         self._labelling.start(self._view.cut())
 
@@ -228,12 +231,19 @@ class Controller:
 
     def _on_error(self, error: Exception) -> None:
         if self._run is not None and not self._run.abandoned:
+            self._restore(self._run)
             self._view.show_status(f"The run failed. {gist(error)}")
             report(error)
 
     def _on_aborted(self) -> None:
         if self._run is not None and not self._run.abandoned:
-            self._view.show_status("Cancelled; what is done so far stays in the layers.")
+            restored = self._restore(self._run)
+            kept = "the result of before is back" if restored else "what is done so far stays"
+            self._view.show_status(f"Cancelled; {kept} in the layers.")
+
+    def _restore(self, run: Run) -> bool:
+        """Bring back the results that a run which did not end had begun to replace."""
+        return any([result.restore() for result in run.results])
 
     def _on_finished(self) -> None:
         if self._run is not None:

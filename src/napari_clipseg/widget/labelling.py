@@ -122,7 +122,7 @@ class Labelling:
         self._counts[result.title] = self._counts.get(result.title, 0) + count
 
     def _on_returned(self, cut: Cut, _: None) -> None:
-        if cut is self._cut:
+        if cut is self._cut and self._counts:
             self._end_preview()
             counts = (f"{title}: {count} objects" for title, count in self._counts.items())
             self._on_done(", ".join(counts))
