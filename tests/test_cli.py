@@ -146,8 +146,11 @@ def test_prompts_that_would_share_a_file_name_are_numbered(run, folder):
 
 def test_plane_of_a_stack(run, folder):
     run("stack.tif", "--prompt", "nuclei", "--plane", "0")
+    run("stack.tif", "--prompt", "nuclei", "--plane", "1")
     run("cells.tif", "--prompt", "nuclei")
-    plane = open_image(folder / "out" / "stack.nuclei.probability.tif").data
+    written = names(folder / "out")
+    assert {"stack.plane-0.recipe.json", "stack.plane-1.recipe.json"} <= set(written)
+    plane = open_image(folder / "out" / "stack.plane-0.nuclei.probability.tif").data
     np.testing.assert_array_equal(
         plane, open_image(folder / "out" / "cells.nuclei.probability.tif").data
     )

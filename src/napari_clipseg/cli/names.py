@@ -17,7 +17,7 @@ def stems(job: SegmentJob, image: Path) -> list[str]:
     names = [_file_name(name) for name in _prompt_names(job)]
     if len(set(names)) < len(names):
         names = [f"{number}-{name}" for number, name in enumerate(names, 1)]
-    return [f"{_stem(image)}.{name}" for name in names]
+    return [f"{_stem(job, image)}.{name}" for name in names]
 
 
 def result_names(job: SegmentJob, image: Path) -> list[str]:
@@ -25,13 +25,15 @@ def result_names(job: SegmentJob, image: Path) -> list[str]:
     return [name for stem in stems(job, image) for name in FORMATS[job.format].names(stem)]
 
 
-def recipe_name(image: Path) -> str:
+def recipe_name(job: SegmentJob, image: Path) -> str:
     """Return the name of an image's recipe."""
-    return f"{_stem(image)}.recipe.json"
+    return f"{_stem(job, image)}.recipe.json"
 
 
-def _stem(image: Path) -> str:
-    return re.sub(r"\.ome$", "", image.stem)
+def _stem(job: SegmentJob, image: Path) -> str:
+    """Return how all names begin: results of one plane do not replace those of another."""
+    plane = "".join(f"-{index}" for index in job.plane or ())
+    return re.sub(r"\.ome$", "", image.stem) + (f".plane{plane}" if plane else "")
 
 
 def _prompt_names(job: SegmentJob) -> list[str]:

@@ -107,7 +107,7 @@ def prompts_of(job: SegmentJob, picture: Picture) -> Sequence[TextPrompt | MaskP
 def found_before(run: ImageRun) -> list[Found] | None:
     """Return what an earlier run found, None if it is to be done (again)."""
     folder, names = run.job.output, result_names(run.job, run.path)
-    record = folder / recipe_name(run.path)
+    record = folder / recipe_name(run.job, run.path)
     if not record.is_file() or not all((folder / name).exists() for name in names):
         return None
     try:
@@ -139,7 +139,7 @@ def segment_image(run: ImageRun) -> list[Found]:
             name = run.prompts[index].name
             told = summary(found[-1], shape[0] * shape[1])
             click.echo(f"{run.path.name}  {name}: {told}, {seconds:.1f} s")
-        record = part / recipe_name(run.path)
+        record = part / recipe_name(run.job, run.path)
         record.write_text(run.recipe(contrast, found).to_json(), encoding="utf-8")
         _publish(run, part)
     return found
@@ -174,7 +174,7 @@ def _write(run: ImageRun, part: Path, stem: str, probability: Any) -> Found:
 
 def _publish(run: ImageRun, part: Path) -> None:
     """Put finished results in their places; without a recipe they do not count as done."""
-    output, record = run.job.output, recipe_name(run.path)
+    output, record = run.job.output, recipe_name(run.job, run.path)
     (output / record).unlink(missing_ok=True)
     for name in (*result_names(run.job, run.path), record):
         replace(part / name, output / name)

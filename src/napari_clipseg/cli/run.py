@@ -137,7 +137,7 @@ def _check_inputs(job: SegmentJob, images: Sequence[Path]) -> None:
     files = [
         job.output / name
         for path in images
-        for name in (*result_names(job, path), recipe_name(path))
+        for name in (*result_names(job, path), recipe_name(job, path))
     ]
     twice = [file for file, count in Counter(files).items() if count > 1]
     if twice:

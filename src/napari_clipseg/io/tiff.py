@@ -58,6 +58,7 @@ def open_tiff(path: Path, plane: Sequence[int], level: int) -> Picture:
     tif = tifffile.TiffFile(path)
     try:
         _check_whole(path, tif)
+        _check_colours(path, tif)
         levels = tif.series[0].levels
         series = levels[chosen_level(path, len(levels), level)]
         stack = Stack(path, _source(path, tif, series), series.axes)
@@ -199,6 +200,16 @@ def _check_whole(path: Path, tif: tifffile.TiffFile) -> None:
                 f"{path} is cut short: it has {size} bytes and should have at least {end}; "
                 "copy it again"
             )
+
+
+def _check_colours(path: Path, tif: tifffile.TiffFile) -> None:
+    """Refuse colours that are not stored as they are shown."""
+    photometric = tifffile.PHOTOMETRIC(tif.pages.first.photometric)
+    if photometric in (tifffile.PHOTOMETRIC.PALETTE, tifffile.PHOTOMETRIC.SEPARATED):
+        raise ImageError(
+            f"the colours of {path} are stored as {photometric.name.lower()}; "
+            "save it as grey or RGB first"
+        )
 
 
 def _nodata(tif: tifffile.TiffFile) -> float | None:
