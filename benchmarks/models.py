@@ -14,7 +14,8 @@ from napari_clipseg.model.clipseg import CLIPSeg
 def same_weights() -> tuple[Any, CLIPSeg]:
     """Return transformers' CLIPSeg (rd64, ViT-B/16) and ours, read from the file it saved.
 
-    The weights are random, but scaled so that logits spread as those of a trained model do.
+    The weights are random, the decoder's scaled up: most probabilities are extreme, which is a
+    hard case for reduced precision.
     """
     from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
 
