@@ -17,7 +17,7 @@ from magicgui.widgets import (
     SpinBox,
     Widget,
 )
-from qtpy.QtWidgets import QComboBox
+from qtpy.QtWidgets import QComboBox, QSizePolicy
 
 from napari_clipseg.layers.query import AS_DISPLAYED, AUTOMATIC
 from napari_clipseg.model.catalog import DEFAULT_MODEL
@@ -113,6 +113,8 @@ class Form(Container[Widget]):
         self.status = Label(value="Ready.", tooltip="What was done last, or is being done.")
         self.status.native.setWordWrap(True)
         self.status.native.setMinimumWidth(1)
+        # else the text is wrapped in half the width and stands in the middle
+        self.status.native.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.extend([_row(self.run, self.cancel), self.progress, self.status])
 
     def _make_labels(self) -> None:
