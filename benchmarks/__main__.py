@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measure, print a table, write it as JSON."""
+"""``python -m benchmarks [speed] [memory]``: measure, print a table, write it as JSON."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from typing import Any
 
 import torch
 
-from benchmarks.speed import measure
+from benchmarks import memory, speed
 
 
 def main() -> None:
-    """Run all measurements and write ``benchmarks/results.json``."""
+    """Run the measurements asked for and write them into ``benchmarks/results.json``."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="timed rounds, alternated")
-    parser.add_argument("--side", type=int, default=880, help="side of the image in pixels")
+    parser.add_argument("what", nargs="*", choices=[*MEASURES, []], help="default: all")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results.json")
     options = parser.parse_args()
-    results = {"machine": machine(), "speed": measure(options.rounds, options.side)}
-    options.output.write_text(json.dumps(results, indent=2) + "\n")
-    print(table(results))
+    results = json.loads(options.output.read_text()) if options.output.exists() else {}
+    results["machine"] = machine()
+    for name in options.what or MEASURES:
+        results[name] = MEASURES[name].measure()
+        options.output.write_text(json.dumps(results, indent=2) + "\n")
+        print(MEASURES[name].table(results[name]), end="\n\n", flush=True)
 
 
 def machine() -> dict[str, Any]:
@@ -35,23 +37,8 @@ def machine() -> dict[str, Any]:
     return {"cpu": cpu, "threads": torch.get_num_threads(), "torch": torch.__version__}
 
 
-def table(results: dict[str, Any]) -> str:
-    """Return the results as a Markdown table."""
-    lines = [
-        "| | peer, s/Mpx | ours, s/Mpx | times faster | share of GEMM peak |",
-        "|---|---|---|---|---|",
-    ]
-    for row in results["speed"]["rows"]:
-        share = "" if row["gemm_share"] is None else f"{row['gemm_share']:.0%}"
-        lines.append(
-            f"| {row['name']} | {row['peer_seconds']:.2f} | {row['our_seconds']:.2f} "
-            f"| {row['ratio']:.1f} | {share} |"
-        )
-    for name, agreement in results["speed"]["agreement"].items():
-        values = ", ".join(f"{key} {value:.2g}" for key, value in agreement.items())
-        lines.append(f"\n{name} against the reference: {values}")
-    return "\n".join(lines)
-
+MEASURES: dict[str, Any] = {"speed": speed, "memory": memory}
+"""Name -> module with ``measure()`` and ``table(results)``."""
 
 if __name__ == "__main__":
     main()

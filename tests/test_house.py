@@ -17,15 +17,16 @@ NAMES = [str(path.relative_to(ROOT)) for path in MODULES]
 
 FLOOR = {
     "errors": 0,
-    "model": 1,
-    "engine": 2,
-    "train": 3,
-    "io": 3,
-    "layers": 3,
-    "cluster": 3,
-    "evaluate": 4,
-    "widget": 5,
-    "cli": 5,
+    "atomic": 1,
+    "model": 2,
+    "engine": 3,
+    "train": 4,
+    "io": 4,
+    "layers": 4,
+    "cluster": 4,
+    "evaluate": 5,
+    "widget": 6,
+    "cli": 6,
 }
 """A room may import itself and the rooms of lower floors."""
 
@@ -47,10 +48,14 @@ LONGEST_BODY = 40
 
 WITHOUT_TORCH = [
     "cli",
+    "engine.competition",
     "engine.labels",
     "engine.pixels",
+    "engine.presence",
     "engine.prompts",
     "engine.recipe",
+    "engine.region",
+    "engine.templates",
     "engine.tiling",
     "engine.visual_prompt",
     "io.demo",

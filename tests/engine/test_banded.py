@@ -3,6 +3,7 @@ import pytest
 
 from napari_clipseg.engine.banded import label_bands
 from napari_clipseg.engine.labels import LabelSettings, label
+from napari_clipseg.errors import ImageError
 
 
 def banded(probability: np.ndarray, rows: int, **settings) -> np.ndarray:
@@ -10,7 +11,8 @@ def banded(probability: np.ndarray, rows: int, **settings) -> np.ndarray:
     found = label_bands(probability, out, LabelSettings(**settings), rows=rows)
     assert found.objects == out.max()
     assert found.area_px == np.count_nonzero(out)
-    assert found.peak == probability.max()
+    assert found.peak <= np.nanmax(probability)
+    assert settings.get("smoothing") or found.peak == probability.max()
     return out
 
 
@@ -80,3 +82,16 @@ def test_each_band_is_written_once_from_top_to_bottom():
 
     label_bands(SPIRAL, Written(), LabelSettings(), rows=3)
     assert keys == [(0, 3), (3, 6), (6, 8)]
+
+
+@pytest.mark.parametrize("rows", [1, 4, 30])
+@pytest.mark.parametrize("smoothing", [0.4, 2.0])
+def test_bands_are_smoothed_as_the_whole(rows, smoothing):
+    probability = np.random.default_rng(1).random((33, 21)).astype(np.float32)
+    probability[4:6, 3] = np.nan
+    assert_as_in_memory(probability, rows, smoothing=smoothing, threshold=0.5)
+
+
+def test_a_probability_without_any_number_is_refused():
+    with pytest.raises(ImageError, match="NaN"):
+        banded(np.full((9, 4), np.nan), 2)

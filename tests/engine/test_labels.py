@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_clipseg.engine.labels import label
-from napari_clipseg.errors import SettingError
+from napari_clipseg.errors import ImageError, SettingError
 
 PICTURE = np.array(
     [
@@ -64,3 +64,43 @@ def test_an_impossible_threshold_is_refused(threshold):
 def test_negative_sizes_are_refused():
     with pytest.raises(SettingError, match="negative"):
         label(PICTURE, min_size=-1)
+
+
+def test_smoothing_removes_specks_and_joins_gaps():
+    values = np.zeros((20, 20), np.float32)
+    values[5:15, 5:15] = 1
+    values[10, 5:15] = 0
+    values[1, 1] = 1
+    assert label(values).max() == 3
+    smooth = label(values, smoothing=1.0)
+    assert smooth.max() == 1
+    assert smooth[10, 10] == 1
+    assert smooth[1, 1] == 0
+
+
+def test_smoothing_stays_within_planes():
+    stack = np.zeros((3, 9, 9))
+    stack[1] = 1
+    assert not label(stack, smoothing=5.0)[[0, 2]].any()
+    assert label(stack, smoothing=5.0)[1].all()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 1.0])
+def test_pixels_without_a_number_are_background(smoothing):
+    values = np.ones((9, 9))
+    values[:4] = np.nan
+    objects = label(values, smoothing=smoothing)
+    assert not objects[:4].any()
+    assert objects[6:].all()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 1.0])
+def test_a_probability_without_any_number_is_refused(smoothing):
+    with pytest.raises(ImageError, match="NaN"):
+        label(np.full((4, 4), np.nan), smoothing=smoothing)
+
+
+@pytest.mark.parametrize("smoothing", [-1.0, float("nan"), float("inf")])
+def test_impossible_smoothing_is_refused(smoothing):
+    with pytest.raises(SettingError, match="smoothing"):
+        label(PICTURE, smoothing=smoothing)

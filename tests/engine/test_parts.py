@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 
-from napari_clipseg.engine.parts import ImageParts, band_of
+from napari_clipseg.engine.parts import ImageParts
 from napari_clipseg.engine.pixels import Pixels
 from napari_clipseg.engine.segmenter import Segmenter
-from napari_clipseg.engine.tiling import plan_tiles
 
 PROMPTS = ["nuclei", "background"]
 
@@ -58,10 +57,16 @@ def test_pixels_without_data_are_zero_as_in_the_whole_run(tiny_model, image, tmp
         assert (parts.decode(PROMPTS, rows) == whole[:, slice(*rows)]).all()
 
 
-def test_a_band_holds_little_more_than_its_rows():
-    plan = plan_tiles((100_000, 1000), 352, 88)
-    band = band_of(plan, (50_000, 51_000), 4)
-    assert band.top > 50_000 - 2 * 352
-    assert band.plan.shape[0] < 1000 + 4 * 352
-    assert len(band.plan.tiles) < 30
-    assert band.first % 4 == 0
+def test_rows_encode_only_the_batches_of_tiles_that_touch_them(
+    tiny_model, image, tmp_path, monkeypatch
+):
+    segmenter = Segmenter(tiny_model, device="cpu", batch=3)
+    parts, _ = parts_of(segmenter, image, tmp_path / "features")
+    encoded = []
+    encode = segmenter._network.encode
+    monkeypatch.setattr(
+        segmenter._network, "encode", lambda rgb: encoded.append(len(rgb)) or encode(rgb)
+    )
+    parts.decode(PROMPTS, (150, 160))
+    assert set(encoded) == {3}
+    assert 0 < sum(encoded) < parts.tiles / 2

@@ -117,3 +117,12 @@ def test_what_is_no_prompt_is_refused(prompts):
 def test_prompts_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         TextPrompt("nuclei").text = "cells"
+
+
+def test_a_text_that_the_model_would_cut_is_refused(network):
+    fits = " ".join(["cell"] * 14)
+    assert network.conditional(fits).isfinite().all()
+    with pytest.raises(PromptError, match="by 2 tokens"):
+        network.conditional(f"{fits} cell cell")
+    with pytest.raises(PromptError, match="fewer words"):
+        network.conditional(Mix(TextPrompt(fits, ("a photo of {}",)), MaskPrompt(IMAGE, MASK)))

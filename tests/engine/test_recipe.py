@@ -1,9 +1,13 @@
+import dataclasses
 import json
 
 import numpy as np
 
-from napari_clipseg.engine.prompts import MaskPrompt, Mix
+from napari_clipseg.engine.competition import Contestant, competition_labels
+from napari_clipseg.engine.labels import LabelSettings
+from napari_clipseg.engine.prompts import MaskPrompt, Mix, TextPrompt
 from napari_clipseg.engine.recipe import Recipe
+from napari_clipseg.engine.region import Region
 from napari_clipseg.engine.segmenter import Segmenter
 
 
@@ -26,3 +30,45 @@ def test_the_settings_of_a_recipe_make_the_same_segmenter(tiny_model, image):
     recipe = Recipe.of(first, "nuclei", (0.0, 1.0), 0.5)
     second = Segmenter(tiny_model, **recipe.settings)
     assert (first.probability(image, "a") == second.probability(image, "a")).all()
+
+
+def test_a_run_on_a_region_with_rivals_is_repeated_from_its_recipe_alone(segmenter, image):
+    prompts = [TextPrompt("nuclei", ("{}", "a photo of a {}.")), TextPrompt("debris")]
+    rivals = (Contestant(0.45), Contestant(0.52, negative=True))
+    settings = LabelSettings(0.45, min_size=3, fill_holes=4, smoothing=0.7)
+    mask = np.random.default_rng(0).random(image.shape) > 0.5
+    labels = {
+        "competition": True,
+        "instances": True,
+        "min_size": 3,
+        "fill_holes": 4,
+        "smoothing": 0.7,
+        "thresholds": [0.45, 0.52],
+        "negative": [False, True],
+    }
+    job = {"labels": labels, "regions": [Region.of_mask(mask).to_json()], "plane": [3], "level": 1}
+    first = segmenter.prepare(image)
+    recipe = Recipe.of(segmenter, prompts, first.contrast, 0.45)
+    again = Recipe.from_json(dataclasses.replace(recipe, job=job).to_json())
+    assert again.contestants == rivals
+    assert again.label_settings == settings
+    assert again.job["plane"] == [3]
+
+    repeated = [TextPrompt(each["text"], tuple(each["templates"])) for each in again.prompts]
+    results = []
+    for features, asked, region in (
+        (first, prompts, Region.of_mask(mask)),
+        (segmenter.prepare(image, contrast=again.contrast), repeated, again.regions[0]),
+    ):
+        out = np.zeros((2, *image.shape), np.float32)
+        list(features.run(asked, out, region=region))
+        results.append(competition_labels(out, again.contestants, settings, instances=True))
+    assert (results[0][0] == results[1][0]).all()
+    assert results[0][1] == results[1][1] != ()
+
+
+def test_a_recipe_without_a_job_says_the_whole_image_and_one_threshold(segmenter):
+    recipe = Recipe.of(segmenter, ["a", "b"], (0.0, 1.0), 0.4)
+    assert recipe.contestants == (Contestant(0.4),) * 2
+    assert recipe.label_settings == LabelSettings(0.4)
+    assert recipe.regions == ()

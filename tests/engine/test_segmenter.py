@@ -288,3 +288,14 @@ def test_out_of_memory_in_encode_and_decode_is_survived(tiny_model, segmenter, i
 
         monkeypatch.setattr(tiny_model, part, small_only)
     np.testing.assert_allclose(segmenter.probability(image, "nuclei"), expected, atol=1e-5)
+
+
+def test_other_settings_share_the_loaded_model(tiny_model):
+    one = Segmenter(tiny_model, batch=1)
+    other = one.with_settings(zoom=2.0)
+    assert other._network is one._network
+    assert (one.zoom, other.zoom, other.batch) == ((1.0,), (2.0,), 1)
+    with pytest.raises(SettingError, match="zoom"):
+        one.with_settings(zoom=0.0)
+    with pytest.raises(SettingError, match="batch"):
+        one.with_settings(batch=0)

@@ -107,7 +107,7 @@ def test_a_full_disk_is_one_clear_error(tmp_path, name, monkeypatch):
 
     monkeypatch.setattr("zarr.Array.__setitem__", full)
     monkeypatch.setattr("tifffile.imwrite", full)
-    from napari_clipseg.io.atomic import working_folder
+    from napari_clipseg.atomic import working_folder
 
     with (
         pytest.raises(OutputError, match="No space left on device"),

@@ -165,3 +165,32 @@ def test_colours_that_are_not_stored_as_they_are_shown_are_refused(file, kind):
     tifffile.imwrite(file, pixels, photometric=kind, colormap=table)
     with pytest.raises(ImageError, match=kind):
         open_image(file)
+
+
+def test_a_file_in_which_0_is_white_is_refused(file):
+    tifffile.imwrite(file, COLOUR[..., 0], photometric="miniswhite")
+    with pytest.raises(ImageError, match="0 is white"):
+        open_image(file)
+
+
+@pytest.mark.parametrize("ome", [False, True])
+def test_a_file_of_several_images_of_which_none_is_the_main_one_is_refused(file, ome):
+    with tifffile.TiffWriter(file, ome=ome) as writer:
+        writer.write(GREY, metadata={"axes": "YX"})
+        writer.write(np.zeros((40, 50), np.uint16), metadata={"axes": "YX"})
+    with pytest.raises(ImageError, match=r"2 images \(20 x 30, 40 x 50\)"):
+        open_image(file)
+
+
+def test_a_thumbnail_behind_the_image_is_no_second_image(file):
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(GREY)
+        writer.write(GREY[::4, ::4])
+    np.testing.assert_array_equal(np.asarray(open_image(file).data), GREY)
+
+
+def test_height_and_width_of_a_pixel_may_have_different_units(file):
+    sizes = {"PhysicalSizeX": 0.25, "PhysicalSizeY": 500}
+    units = {"PhysicalSizeXUnit": "µm", "PhysicalSizeYUnit": "nm"}
+    tifffile.imwrite(file, GREY, ome=True, metadata={"axes": "YX", **sizes, **units})
+    assert same(open_image(file).pixel_size, 0.5, 0.25, "µm")

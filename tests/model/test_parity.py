@@ -106,7 +106,8 @@ def check_texts(pair: Pair, side: int, texts: Sequence[str]) -> None:
     pixel_values = torch.randn(1, 3, side, side)
     token_ids = pair.ours.encoder.tokenizer(list(texts))
     expected = their_logits(pair, pixel_values, input_ids=token_ids)
-    actual = pair.ours.logits(pixel_values, pair.ours.text_vectors(texts))
+    with torch.inference_mode():  # as the engine asks: without gradients products are others
+        actual = pair.ours.logits(pixel_values, pair.ours.text_vectors(texts))
     assert 2 < expected.std() < 12
     torch.testing.assert_close(actual, expected, atol=TOLERANCE, rtol=0)
 
@@ -115,7 +116,8 @@ def check_image(pair: Pair, side: int, prompt_side: int) -> None:
     pixel_values = torch.randn(1, 3, side, side)
     prompt = torch.randn(1, 3, prompt_side, prompt_side)
     expected = their_logits(pair, pixel_values, conditional_pixel_values=prompt)
-    actual = pair.ours.logits(pixel_values, pair.ours.image_vectors(prompt))
+    with torch.inference_mode():
+        actual = pair.ours.logits(pixel_values, pair.ours.image_vectors(prompt))
     torch.testing.assert_close(actual, expected, atol=TOLERANCE, rtol=0)
 
 

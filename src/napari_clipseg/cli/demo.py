@@ -10,9 +10,9 @@ from napari_clipseg.cli.options import DEVICE, MODEL, PATH
 
 
 def _run(output: Path, model: str, device: str) -> None:
+    from napari_clipseg.atomic import writable_folder
     from napari_clipseg.cli.demo_run import run_demo
     from napari_clipseg.engine.segmenter import Segmenter
-    from napari_clipseg.io.atomic import writable_folder
 
     writable_folder(output)
     run_demo(Segmenter(model, device=device), output)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from napari_clipseg.atomic import atomic_path, writable_folder
 from napari_clipseg.cli.evaluate import EvaluateJob
 from napari_clipseg.cli.study import StudyJob
 from napari_clipseg.engine.segmenter import Segmenter
@@ -19,7 +20,6 @@ from napari_clipseg.evaluate.benchmark import ABSENT_WORDS, Benchmark, Benchmark
 from napari_clipseg.evaluate.pages import table, write_report
 from napari_clipseg.evaluate.report import Report
 from napari_clipseg.evaluate.studies import Effect, VisualPromptStudy
-from napari_clipseg.io.atomic import atomic_path, writable_folder
 from napari_clipseg.model.baselines import load_baseline
 from napari_clipseg.model.checkpoint import load_model
 from napari_clipseg.train.readers.annotated import Annotated, AnnotatedSet

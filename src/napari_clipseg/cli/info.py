@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
+from napari_clipseg.cli.options import MODEL
 from napari_clipseg.errors import SettingError
 
 PACKAGES = (
@@ -23,11 +24,39 @@ PACKAGES = (
 )
 
 
-@click.command()
-def info() -> None:
-    """Show versions, devices, threads and the weights on this machine."""
-    for name, value in _facts():
+def _run(model: str, prompt: tuple[str, ...]) -> None:
+    for name, value in _known(model, prompt) if prompt else _facts():
         click.echo(f"{name:18} {value}")
+
+
+info = click.Command(
+    "info",
+    callback=_run,
+    params=[
+        MODEL,
+        click.Option(
+            ["--prompt", "-p"],
+            multiple=True,
+            metavar="TEXT",
+            help="Say instead whether the model has learned this; repeatable.",
+        ),
+    ],
+    short_help="Show versions, devices and weights, or what a model knows.",
+    help="""Show versions, devices, threads and the weights on this machine.
+
+    With --prompt, say whether a model has learned what that means.
+    """,
+)
+
+
+def _known(model: str, prompts: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Yield each prompt with what a model knows of it."""
+    from napari_clipseg.engine.segmenter import Segmenter
+
+    segmenter = Segmenter(model, device="cpu")
+    for prompt in prompts:
+        knowledge = segmenter.knows(prompt)
+        yield prompt, str(knowledge or f"{model} carries no list of what it learned.")
 
 
 def _facts() -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,18 +11,18 @@ from typing import Any
 
 import click
 
+from napari_clipseg.atomic import replace, working_folder
 from napari_clipseg.cli.names import recipe_name, result_names, stems
 from napari_clipseg.cli.progress import summary, watch
 from napari_clipseg.cli.segment import SegmentJob
 from napari_clipseg.engine.banded import Found, label_bands
 from napari_clipseg.engine.decoding import TileDone
 from napari_clipseg.engine.labels import LabelSettings
-from napari_clipseg.engine.pixels import Pixels
+from napari_clipseg.engine.pixels import Contrast, Pixels
 from napari_clipseg.engine.prompts import MaskPrompt, Mix, TextPrompt
 from napari_clipseg.engine.recipe import Recipe
 from napari_clipseg.engine.segmenter import Segmenter
 from napari_clipseg.errors import ImageError
-from napari_clipseg.io.atomic import replace, working_folder
 from napari_clipseg.io.feature_folder import FeatureFolder
 from napari_clipseg.io.identity import identity
 from napari_clipseg.io.opening import open_image
@@ -93,15 +94,26 @@ def prompts_of(job: SegmentJob, picture: Picture) -> Sequence[TextPrompt | MaskP
     texts = [TextPrompt(text) for text in job.prompt]
     if job.support_mask is None:
         return texts
-    support = picture if job.support_image is None else open_image(job.support_image)
-    mask = open_image(job.support_mask).data
-    if mask.ndim == 3:
-        raise ImageError(f"{job.support_mask}: a support mask is a grey image, not one in colour")
-    contrast = job.contrast if job.support_image is None else "auto"
-    example = MaskPrompt(support.data, mask, contrast, nodata=support.nodata)
+    if job.support_image is None:
+        example = _example(picture, job.support_mask, job.contrast)
+    else:
+        example = _example_of_files(job.support_image, job.support_mask)
     if job.mix is None:
         return [*texts, example]
     return [Mix(text, example, job.mix) for text in texts]
+
+
+@functools.cache
+def _example_of_files(image: Path, mask: Path) -> MaskPrompt:
+    """Return the example of a job's own support image: one prompt, whose vector is kept."""
+    return _example(open_image(image), mask, "auto")
+
+
+def _example(support: Picture, mask: Path, contrast: Contrast) -> MaskPrompt:
+    painted = open_image(mask).data
+    if painted.ndim == 3:
+        raise ImageError(f"{mask}: a support mask is a grey image, not one in colour")
+    return MaskPrompt(support.data, painted, contrast, nodata=support.nodata)
 
 
 def found_before(run: ImageRun) -> list[Found] | None:

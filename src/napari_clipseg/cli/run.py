@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from napari_clipseg.atomic import atomic_path, writable_folder
 from napari_clipseg.cli.inputs import find_images
 from napari_clipseg.cli.names import recipe_name, result_names
 from napari_clipseg.cli.one_image import (
@@ -25,7 +26,6 @@ from napari_clipseg.engine.banded import Found
 from napari_clipseg.engine.prompts import TextPrompt
 from napari_clipseg.engine.segmenter import Segmenter
 from napari_clipseg.errors import ClipSegError, OutputError
-from napari_clipseg.io.atomic import atomic_path, writable_folder
 from napari_clipseg.model.checkpoint import load_model
 
 SUMMARY = "summary.csv"
@@ -65,6 +65,7 @@ def run_job(job: SegmentJob) -> None:
         prompts_of(job, open_picture(job, images[0]))
     writable_folder(job.output)
     segmenter = _segmenter(job)
+    _warn_of_unknown(job, segmenter)
     if len(images) == 1:
         _summarise(job, [_segment(job, images[0], segmenter)])
         return
@@ -89,6 +90,14 @@ def _segmenter(job: SegmentJob) -> Segmenter:
         zoom=job.zoom,
         batch=job.batch,
     )
+
+
+def _warn_of_unknown(job: SegmentJob, segmenter: Segmenter) -> None:
+    """Say which texts the model never learned: it answers them all the same."""
+    for text in job.prompt:
+        knowledge = segmenter.knows(text)
+        if knowledge is not None and not knowledge.known:
+            click.echo(f"napari-clipseg: {knowledge}", err=True)
 
 
 def _tried(job: SegmentJob, path: Path, segmenter: Segmenter) -> Outcome:

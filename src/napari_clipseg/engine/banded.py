@@ -12,10 +12,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from skimage import measure
 
-from napari_clipseg.engine.labels import LabelSettings
+from napari_clipseg.engine.labels import LabelSettings, all_missing, read_rows
 
-BAND_ROWS = 128
-"""Rows held at once unless told otherwise."""
+BAND_ROWS, BAND_PIXELS = 128, 1 << 20
+"""Rows, and pixels, held at once at most unless told otherwise."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Found:
     area_px : int
         Pixels that belong to an object.
     peak : float
-        The highest probability.
+        The highest probability, smoothed where that is asked for.
     """
 
     objects: int
@@ -37,7 +37,7 @@ class Found:
 
 
 def label_bands(
-    probability: Any, out: Any, settings: LabelSettings, *, rows: int = BAND_ROWS
+    probability: Any, out: Any, settings: LabelSettings, *, rows: int | None = None
 ) -> Found:
     """Write the labels that :func:`napari_clipseg.engine.labels.label` gives, numbers included.
 
@@ -48,12 +48,17 @@ def label_bands(
     out : array-like (H, W) int32
         Written once, by bands of rows from top to bottom.
     settings : LabelSettings
-    rows : int
-        Height of a band.
+    rows : int, optional
+        Height of a band; by default one of which memory does not grow with the width.
 
     Returns
     -------
     Found
+
+    Raises
+    ------
+    ImageError
+        If all pixels are NaN.
 
     Notes
     -----
@@ -62,12 +67,15 @@ def label_bands(
     bands are joined, and a joined object takes the place of its lowest number, which is where
     its own first pixel lies. Memory: one band, and some bytes for each part.
     """
+    rows = rows or min(BAND_ROWS, max(BAND_PIXELS // probability.shape[1], 16))
     masks = _Masks(probability, settings, rows)
     holes = _holes(masks) if settings.fill_holes else np.zeros(0, bool)
-    parts, peak = _Parts(reach=1), 0.0
+    parts, peak = _Parts(reach=1), float("nan")
     for band in masks.read(holes):
         parts.add(measure.label(band.mask))
-        peak = max(peak, band.peak)
+        peak = float(np.fmax(peak, band.peak))
+    if np.isnan(peak):
+        raise all_missing()
     whole, sizes = parts.joined()
     kept = sizes >= settings.min_size
     kept[0] = False
@@ -101,13 +109,14 @@ class _Masks:
         """Yield all bands; ``holes`` says of each part of the background if it is filled."""
         offset = 0
         for first in range(0, self.probability.shape[0], self.rows):
-            values = np.asarray(self.probability[first : first + self.rows, :])
+            rows = (first, min(first + self.rows, self.probability.shape[0]))
+            values = read_rows(self.probability, rows, self.settings.smoothing)
             mask = values > self.settings.threshold
             if len(holes):
                 background = measure.label(~mask, connectivity=1)
                 mask |= _look_up(holes, background, offset)
                 offset += int(background.max(initial=0))
-            yield _Band(first, mask, float(values.max()))
+            yield _Band(first, mask, float(np.fmax.reduce(values, axis=None)))
 
 
 class _Parts:

@@ -95,25 +95,40 @@ class RowAccumulator:
 
     def __init__(self, layers: int, width: int) -> None:
         self._first = 0
-        self._rows = np.zeros((layers, 0, width), np.float32)
+        self._shape = (layers, PIECE_ROWS, width)
+        # pieces, not one array: rows that come and go move no others in memory
+        self._pieces: dict[int, npt.NDArray[np.float32]] = {}
 
     def add(self, box: Box, values: npt.NDArray[np.float32]) -> None:
         """Add values (layers, h, w) at a box (y0, x0, y1, x1) below the rows handed out."""
         y0, x0, y1, x1 = box
-        missing = y1 - self._first - self._rows.shape[1]
-        if missing > 0:
-            self._rows = np.pad(self._rows, ((0, 0), (0, missing), (0, 0)))
-        self._rows[:, y0 - self._first : y1 - self._first, x0:x1] += values
+        for start, stop in _pieces(y0, y1):
+            rows = self._piece(start)[:, start % PIECE_ROWS : (stop - 1) % PIECE_ROWS + 1]
+            rows[:, :, x0:x1] += values[:, start - y0 : stop - y0]
 
     def finish(self, end: int) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
         """Hand out the rows before ``end`` in pieces: first index and (layers, rows, width)."""
-        for start in range(self._first, end, PIECE_ROWS):
-            stop = min(start + PIECE_ROWS, end)
-            held = self._rows[:, start - self._first : stop - self._first]
-            yield start, np.pad(held, ((0, 0), (0, stop - start - held.shape[1]), (0, 0)))
-        if end > self._first:
-            self._rows = self._rows[:, end - self._first :].copy()
-            self._first = end
+        for start, stop in _pieces(self._first, end):
+            piece = self._piece(start)
+            yield start, piece[:, start % PIECE_ROWS : (stop - 1) % PIECE_ROWS + 1]
+            if stop % PIECE_ROWS == 0:
+                del self._pieces[start // PIECE_ROWS]
+        self._first = max(self._first, end)
+
+    def _piece(self, row: int) -> npt.NDArray[np.float32]:
+        """Return the piece (layers, PIECE_ROWS, width) that holds a row."""
+        number = row // PIECE_ROWS
+        if number not in self._pieces:
+            self._pieces[number] = np.zeros(self._shape, np.float32)
+        return self._pieces[number]
+
+
+def _pieces(first: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield spans of rows that together are ``first`` to ``end`` and lie in one piece each."""
+    while first < end:
+        stop = min((first // PIECE_ROWS + 1) * PIECE_ROWS, end)
+        yield first, stop
+        first = stop
 
 
 BLENDINGS: dict[str, Callable[[int], npt.NDArray[np.float64]]] = {

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
+from functools import partial
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -15,8 +18,10 @@ from torch.nn import functional as F
 
 from napari_clipseg.engine.blending import RowAccumulator, TileWeights
 from napari_clipseg.engine.network import Network
-from napari_clipseg.engine.pixels import Pixels
+from napari_clipseg.engine.pixels import Box, Pixels
+from napari_clipseg.engine.prefetch import ahead
 from napari_clipseg.engine.prompts import Prompt, as_prompts, is_single
+from napari_clipseg.engine.region import Region
 from napari_clipseg.engine.tiling import Tile, TilePlan
 from napari_clipseg.engine.validity import Valid
 from napari_clipseg.errors import SettingError
@@ -29,7 +34,7 @@ class TileDone:
     Parameters
     ----------
     index, total : int
-        Tiles done, counted from 1, and tiles in all.
+        Tiles done, counted from 1, and tiles of the region in all.
     rows : (int, int)
         Rows of the result, first and past the last, that became final with this tile.
     """
@@ -41,16 +46,16 @@ class TileDone:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class EncodedBatch:
-    """Consecutive tiles of a plan and their reduced activations.
+    """Some tiles of a plan and their reduced activations.
 
     Parameters
     ----------
-    first : int
-        Index of the first tile in the plan.
+    tiles : tuple of int
+        Their B numbers in the plan, rising.
     reduced : Tensor (B, L, 1 + N, D)
     """
 
-    first: int
+    tiles: tuple[int, ...]
     reduced: Tensor
 
 
@@ -79,67 +84,123 @@ class TiledNetwork:
     window: str
     valid: Valid | None = None
 
-    def encode(self, pixels: Pixels, first: int, count: int) -> Tensor:
-        """Return the reduced activations (B, L, 1 + N, D) of tiles from number ``first`` on."""
-        tiles = self.plan.tiles[first : first + count]
-        rgb = torch.stack([read_tile(pixels, each, self.tile) for each in tiles])
-        return self.network.encode(rgb)
+    def read(self, pixels: Pixels, tiles: Sequence[int]) -> Tensor:
+        """Return what the network sees of the tiles of these numbers: RGB (B, 3, S, S)."""
+        read = [read_tile(pixels, self.plan.tiles[number], self.tile) for number in tiles]
+        return self.network.staged(torch.stack(read))
 
-    def encoding(self, pixels: Pixels) -> Generator[EncodedBatch]:
-        """Yield all tiles of an image in the plan's order, keeping none."""
-        for first in range(0, len(self.plan.tiles), self.batch):
-            yield EncodedBatch(first, self.encode(pixels, first, self.batch))
+    def encoding(
+        self, pixels: Pixels, batches: Iterable[tuple[int, ...]]
+    ) -> Generator[EncodedBatch]:
+        """Yield batches of tiles of an image one after the other, keeping none.
+
+        The next batch is read, in a thread, while one is encoded.
+        """
+        with closing(ahead(partial(self.read, pixels), batches, 1)) as batches_read:
+            for tiles, rgb in batches_read:
+                yield EncodedBatch(tiles, self.network.encode(rgb))
+
+    def touching(self, region: Region) -> tuple[int, ...]:
+        """Return the numbers of the tiles that give a region its result."""
+        numbered = enumerate(self.plan.tiles)
+        return tuple(number for number, tile in numbered if region.touches(tile.box))
+
+    def batches(self, tiles: Sequence[int]) -> list[tuple[int, ...]]:
+        """Return tiles, by rising numbers, in batches that count from the image's first.
+
+        So they are the same whatever was computed before: a resumed run repeats the first.
+        """
+        groups = groupby(tiles, key=lambda number: number // self.batch)
+        return [tuple(group) for _, group in groups]
 
     def decode(
-        self, batches: Iterable[EncodedBatch], prompts: Prompt | Sequence[Prompt], out: Any
+        self,
+        batches: Iterable[EncodedBatch],
+        prompts: Prompt | Sequence[Prompt],
+        out: Any,
+        region: Region | None = None,
     ) -> Generator[TileDone]:
         """Write the probability of every prompt and yield after every tile.
 
         Parameters
         ----------
         batches : iterable of EncodedBatch
-            All tiles in the plan's order.
+            At least the tiles that touch the region, in the plan's order.
         prompts : str, TextPrompt, MaskPrompt, Mix or a sequence of these
         out : array-like (H, W) of one prompt or (P, H, W) of a sequence, float32
-            Each row is written once, when it is final.
+            Of the whole image. Each row of the region is written once, when it is final.
+        region : Region, optional
+            Only its pixels are written.
 
         Notes
         -----
-        Logits are averaged with the tiles' shares, then squashed. An image without valid
-        pixels has no tiles: nothing is yielded, and all is 0.
+        Logits are averaged with the tiles' shares, then squashed. A region without valid
+        pixels has no tiles: nothing is yielded, and all of it is 0.
         """
-        rows = _rows_of(out, prompts, self.plan.shape)
+        part = Region.whole(self.plan.shape) if region is None else region
+        part.check_inside(self.plan.shape)
+        result = _Result(_rows_of(out, prompts, self.plan.shape), part, self.valid)
         conditional = self.network.conditional(prompts)
-        total, height = len(self.plan.tiles), self.plan.shape[0]
-        tops = [tile.box[0] for tile in self.plan.tiles] + [height]
-        sums = RowAccumulator(len(conditional), self.plan.shape[1])
-        self._write(sums.finish(tops[0]), rows)
-        final = 0
-        for index, box, logits in self._weighted_logits(batches, conditional):
+        asked = self.touching(part)
+        top, (height, width) = part.box[0], part.shape
+        tops = [max(self.plan.tiles[number].box[0] - top, 0) for number in asked] + [height]
+        sums = RowAccumulator(len(conditional), width)
+        result.write(sums.finish(tops[0]))
+        final, found = top, frozenset(asked)
+        for index, (box, logits) in enumerate(self._logits(batches, conditional, part, found), 1):
             sums.add(box, logits)
-            self._write(sums.finish(tops[index]), rows)
-            first, final = final, tops[index]
-            yield TileDone(index, total, (first, final))
+            result.write(sums.finish(tops[index]))
+            first, final = final, top + tops[index]
+            yield TileDone(index, len(asked), (first, final))
 
-    def _write(self, pieces: Iterable[tuple[int, npt.NDArray[np.float32]]], rows: Any) -> None:
-        """Write summed logits (P, h, W) that are final as probability."""
-        for first, logits in pieces:
-            probability, end = expit(logits), first + logits.shape[1]
-            if self.valid is not None:
-                probability *= self.valid.read((first, 0, end, self.plan.shape[1]))
-            rows[:, first:end] = probability
-
-    def _weighted_logits(
-        self, batches: Iterable[EncodedBatch], conditional: Tensor
-    ) -> Generator[tuple[int, tuple[int, int, int, int], npt.NDArray[np.float32]]]:
-        """Yield number, box and weighted logits (P, h, w) of every tile."""
+    def _logits(
+        self,
+        batches: Iterable[EncodedBatch],
+        conditional: Tensor,
+        region: Region,
+        asked: frozenset[int],
+    ) -> Generator[tuple[Box, npt.NDArray[np.float32]]]:
+        """Yield what each tile adds to a region: a box within it and weighted logits (P, h, w)."""
         weights = TileWeights(self.plan, self.window)
         side = self.tile // self.network.config.patch
         for batch in batches:
             logits = self.network.decode(batch.reduced, conditional, (side, side))
-            for index, values in enumerate(logits, batch.first):
-                tile = self.plan.tiles[index]
-                yield index + 1, tile.box, _on_image(values, tile) * weights.of(tile)
+            for number, values in zip(batch.tiles, logits, strict=True):
+                tile = self.plan.tiles[number]
+                cut = region.cut(tile.box)
+                if number in asked and cut is not None:
+                    weighted = _on_image(values, tile) * weights.of(tile)
+                    inside = _moved(cut, tile.box)
+                    yield _moved(cut, region.box), weighted[:, *_slices(inside)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Result:
+    """Where the probability of a region goes."""
+
+    rows: Any
+    region: Region
+    valid: Valid | None
+
+    def write(self, pieces: Iterable[tuple[int, npt.NDArray[np.float32]]]) -> None:
+        """Write summed logits (P, h, w) of final rows of the region as probability."""
+        top, left, _, right = self.region.box
+        for row, logits in pieces:
+            probability, first = expit(logits), top + row
+            end = first + logits.shape[1]
+            if self.valid is not None:
+                probability *= self.valid.read((first, left, end, right))
+            place = (slice(None), slice(first, end), *self._columns())
+            if self.region.mask is not None:
+                meant = self.region.mask[row : row + logits.shape[1]]
+                probability = np.where(meant, probability, np.asarray(self.rows[place]))
+            self.rows[place] = probability
+
+    def _columns(self) -> tuple[slice, ...]:
+        """Return which columns, nothing for all: some arrays on disk take whole rows only."""
+        _, left, _, right = self.region.box
+        every = (left, right) == (0, self.rows.shape[-1])
+        return () if every else (slice(left, right),)
 
 
 def probability_array(
@@ -167,9 +228,13 @@ class _SinglePrompt:
 
     def __init__(self, out: Any) -> None:
         self._out = out
+        self.shape = (1, *out.shape)
 
-    def __setitem__(self, key: tuple[slice, slice], values: npt.NDArray[np.float32]) -> None:
-        self._out[key[1]] = values[0]
+    def __getitem__(self, key: tuple[slice, ...]) -> npt.NDArray[np.float32]:
+        return np.asarray(self._out[key[1:]])[None]
+
+    def __setitem__(self, key: tuple[slice, ...], values: npt.NDArray[np.float32]) -> None:
+        self._out[key[1:]] = values[0]
 
 
 def _shape_of(prompts: Prompt | Sequence[Prompt], shape: tuple[int, int]) -> tuple[int, ...]:
@@ -189,6 +254,18 @@ def _on_image(logits: Tensor, tile: Tile) -> npt.NDArray[np.float32]:
         logits = _resample(logits[None], tile.side)[0]
     y0, x0, y1, x1 = tile.box
     return np.asarray(logits[:, : y1 - y0, : x1 - x0].numpy())
+
+
+def _moved(box: Box, origin: Box) -> Box:
+    """Return a box counted from the first pixel of another."""
+    y0, x0, y1, x1 = box
+    top, left = origin[:2]
+    return y0 - top, x0 - left, y1 - top, x1 - left
+
+
+def _slices(box: Box) -> tuple[slice, slice]:
+    y0, x0, y1, x1 = box
+    return slice(y0, y1), slice(x0, x1)
 
 
 def _resample(values: Tensor, side: int) -> Tensor:

@@ -1,8 +1,10 @@
-"""An encoded image: every further prompt costs only the decoder."""
+"""An image that is encoded once: every further prompt costs only the decoder."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,50 +15,69 @@ import torch
 from napari_clipseg.engine.decoding import EncodedBatch, TiledNetwork, TileDone, probability_array
 from napari_clipseg.engine.pixels import Pixels
 from napari_clipseg.engine.prompts import Prompt
+from napari_clipseg.engine.region import Region
 from napari_clipseg.engine.store import DiskStore, FeatureStore, MemoryStore, create_store
 from napari_clipseg.errors import FeaturesInvalid
 
-DECODED_TILES = 16
-"""Tiles handed to the decoder together; a run can be cancelled between two such batches."""
-
 
 class Features:
-    """The reduced activations of all tiles of one image.
+    """The reduced activations of all tiles of one image; tiles are encoded when asked for.
 
-    Made by :meth:`napari_clipseg.Segmenter.encode`, :meth:`napari_clipseg.Segmenter.run`
-    and :meth:`napari_clipseg.Segmenter.open_features`.
+    Made by :meth:`napari_clipseg.Segmenter.prepare`, :meth:`napari_clipseg.Segmenter.encode`,
+    :meth:`napari_clipseg.Segmenter.run` and :meth:`napari_clipseg.Segmenter.open_features`.
 
     Parameters
     ----------
     tiled : TiledNetwork
-        The network that encoded the image and decodes it, and the image's tiles.
+        The network that encodes the image and decodes it, and the image's tiles.
     contrast : (float, float)
-        The contrast window through which the image was read.
+        The contrast window through which the image is read.
     store : FeatureStore
         Holds the activations of all tiles in the order of the plan.
+    pixels : Pixels, optional
+        The image. Without it (features opened from a folder) missing tiles are an error.
     """
 
     def __init__(
-        self, tiled: TiledNetwork, contrast: tuple[float, float], store: FeatureStore
+        self,
+        tiled: TiledNetwork,
+        contrast: tuple[float, float],
+        store: FeatureStore,
+        pixels: Pixels | None = None,
     ) -> None:
-        self._tiled = tiled
-        self._store = store
+        self.tiled = tiled
         self.contrast = contrast
+        self._store = store
+        self._pixels = pixels
 
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width of the image in pixels."""
-        return self._tiled.plan.shape
+        return self.tiled.plan.shape
 
     @property
     def tiles(self) -> int:
         """Number of tiles."""
-        return len(self._tiled.plan.tiles)
+        return len(self.tiled.plan.tiles)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory, or of disk, that the activations take."""
+        """Bytes of memory, or of disk, that the activations of all tiles take."""
         return self._store.nbytes
+
+    def missing(self, region: Region | None = None) -> int:
+        """Return how many tiles of a region, or of the image, are not encoded yet.
+
+        Raises
+        ------
+        SettingError
+            If the region reaches beyond the image.
+        """
+        return sum(not self._store.has(tile) for tile in self._asked(region))
+
+    def with_pixels(self, pixels: Pixels) -> Features:
+        """Return the same features with their image, so that missing tiles are encoded."""
+        return Features(self.tiled, self.contrast, self._store, pixels)
 
     def probability(self, prompts: Prompt | Sequence[Prompt]) -> npt.NDArray[np.float32]:
         """Return the probability of one prompt (H, W) or of several (P, H, W).
@@ -72,57 +93,108 @@ class Features:
 
         Raises
         ------
-        PromptError
-            If there is no prompt or one says nothing.
-        OutOfMemory, EngineError
-            If the model fails.
+        ClipSegError
+            As for :meth:`run`.
         """
         out = probability_array(prompts, self.shape)
         for _ in self.run(prompts, out):
             pass
         return out
 
-    def run(self, prompts: Prompt | Sequence[Prompt], out: Any) -> Generator[TileDone]:
+    def run(
+        self, prompts: Prompt | Sequence[Prompt], out: Any, *, region: Region | None = None
+    ) -> Generator[TileDone]:
         """Write the probability into ``out`` and yield after every tile.
+
+        Tiles that are not encoded yet are encoded and kept, once and for all prompts.
 
         Parameters
         ----------
         prompts : str, TextPrompt, MaskPrompt, Mix or a sequence of these
         out : array-like (H, W) of one prompt or (P, H, W) of a sequence, float32
-            Rows are written once they are final. Stop iterating to cancel.
+            Of the whole image. Rows are written once they are final. Stop iterating to cancel.
+        region : Region, optional
+            Only tiles that touch it are computed, only its pixels are written, and there the
+            result is that of a run of the whole image (but for the rounding of float32 where
+            batches hold other tiles; with a batch of 1 bit for bit).
+
+        Raises
+        ------
+        PromptError
+            If there is no prompt or one says nothing.
+        SettingError
+            If ``out`` has another shape or the region reaches beyond the image.
+        FeaturesInvalid
+            If tiles are missing or damaged and the image is not at hand.
+        ImageError
+            If the image holds pixels that are no numbers.
+        OutputError
+            If features cannot be written.
+        OutOfMemory, EngineError
+            If the model fails.
         """
-        yield from self._tiled.decode(self._stored(), prompts, out)
+        tiles = self._asked(region)
+        yield from self.tiled.decode(self.encoded(tiles), prompts, out, region)
 
-    def encode(
-        self, pixels: Pixels, prompts: Prompt | Sequence[Prompt], out: Any
-    ) -> Generator[TileDone]:
-        """Do what :meth:`run` does while tiles that are not stored are encoded and kept."""
-        yield from self._tiled.decode(self.encoding(pixels), prompts, out)
+    def encoded(self, tiles: Sequence[int]) -> Generator[EncodedBatch]:
+        """Yield the tiles of rising numbers in batches, encoding and keeping what is missing."""
+        batches = self.tiled.batches(tiles)
+        missing = [self._to_encode(batch) for batch in batches]
+        with closing(self._encoding(chain.from_iterable(missing))) as encoding:
+            for batch, companies in zip(batches, missing, strict=True):
+                for _ in companies:
+                    self._keep(next(encoding))
+                yield EncodedBatch(batch, self._read(batch))
 
-    def encoding(self, pixels: Pixels) -> Generator[EncodedBatch]:
-        """Yield all tiles of the image, encoding and keeping those that are not stored."""
-        for first, count in self._batches(self._tiled.batch):
-            reduced = self._store.read(first, count)
-            if reduced is None:
-                self._store.write(first, self._tiled.encode(pixels, first, count))
-                reduced = self._read(first, count)
-            yield EncodedBatch(first, reduced)
+    def _asked(self, region: Region | None) -> Sequence[int]:
+        if region is None:
+            return range(self.tiles)
+        region.check_inside(self.shape)
+        return self.tiled.touching(region)
 
-    def _stored(self) -> Generator[EncodedBatch]:
-        for first, count in self._batches(DECODED_TILES):
-            yield EncodedBatch(first, self._read(first, count))
+    def _to_encode(self, tiles: Sequence[int]) -> list[tuple[int, ...]]:
+        """Return what must be encoded together so that some tiles of one batch are there."""
+        missing = [tile for tile in tiles if not self._store.has(tile)]
+        return self._companies(missing) if missing else []
 
-    def _batches(self, size: int) -> Iterable[tuple[int, int]]:
-        return ((first, min(size, self.tiles - first)) for first in range(0, self.tiles, size))
+    def _companies(self, missing: Sequence[int]) -> list[tuple[int, ...]]:
+        batch = self._whole_batch(missing[0])
+        return self._store.companies.to_encode(batch, missing, self._store.has)
 
-    def _read(self, first: int, count: int) -> torch.Tensor:
-        reduced = self._store.read(first, count)
+    def _whole_batch(self, tile: int) -> tuple[int, ...]:
+        first = tile // self.tiled.batch * self.tiled.batch
+        return tuple(range(first, min(first + self.tiled.batch, self.tiles)))
+
+    def _encoding(self, batches: Iterable[tuple[int, ...]]) -> Generator[EncodedBatch]:
+        pixels = self._pixels
+        if pixels is None:
+            for tiles in batches:
+                raise FeaturesInvalid(_incomplete(tiles))
+            return
+        yield from self.tiled.encoding(pixels, batches)
+
+    def _keep(self, encoded: EncodedBatch) -> None:
+        if encoded.tiles != self._whole_batch(encoded.tiles[0]):
+            self._store.companies.add(encoded.tiles)
+        self._store.write(encoded.tiles, encoded.reduced)
+
+    def _read(self, tiles: Sequence[int]) -> torch.Tensor:
+        """Return the activations of tiles of one batch; what is damaged is encoded again."""
+        reduced = self._store.read(tiles)
         if reduced is None:
-            raise FeaturesInvalid(
-                f"of the features, tiles {first + 1} to {first + count} are missing or damaged; "
-                "encode the image again"
-            )
+            for encoded in self._encoding(self._companies(tiles)):
+                self._keep(encoded)
+            reduced = self._store.read(tiles)
+        if reduced is None:
+            raise FeaturesInvalid(_incomplete(tiles))
         return reduced
+
+
+def _incomplete(tiles: Sequence[int]) -> str:
+    return (
+        f"of the features, tiles {tiles[0] + 1} to {tiles[-1] + 1} are missing or damaged; "
+        "encode the image again"
+    )
 
 
 def origin_of(tiled: TiledNetwork, pixels: Pixels) -> dict[str, Any]:
@@ -146,14 +218,14 @@ def features_shape(tiled: TiledNetwork) -> tuple[int, ...]:
 def new_features(
     tiled: TiledNetwork, pixels: Pixels, storage: torch.dtype, folder: str | Path | None
 ) -> Features:
-    """Return features to be filled by :meth:`Features.encoding`, on disk if a folder is given."""
+    """Return features of an image, none encoded yet, on disk if a folder is given."""
     shape = features_shape(tiled)
     store: FeatureStore = (
         MemoryStore(shape, storage)
         if folder is None
         else create_store(Path(folder), shape, storage, origin_of(tiled, pixels), tiled.valid)
     )
-    return Features(tiled, pixels.contrast, store)
+    return Features(tiled, pixels.contrast, store, pixels)
 
 
 def stored_shape(store: DiskStore) -> tuple[int, int]:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from math import isfinite
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 from skimage import measure
 
-from napari_clipseg.errors import SettingError
+from napari_clipseg.errors import ImageError, SettingError
+
+REACH = 4.0
+"""Standard deviations at which the Gaussian of smoothing ends."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -23,22 +29,28 @@ class LabelSettings:
         Objects of fewer pixels are dropped.
     fill_holes : bool or int
         True fills every hole, a number those of at most so many pixels.
+    smoothing : float
+        Standard deviation in pixels of the Gaussian with which the probability is smoothed,
+        within each plane, before the threshold.
 
     Raises
     ------
     SettingError
-        If the threshold is no number in [0, 1] or a size is negative.
+        If the threshold is no number in [0, 1], or a size or the smoothing is negative.
     """
 
     threshold: float = 0.5
     min_size: int = 0
     fill_holes: bool | int = False
+    smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= 1:
             raise SettingError(f"the threshold must lie between 0 and 1, not {self.threshold}")
         if self.min_size < 0 or self.fill_holes < 0:
             raise SettingError("min_size and fill_holes cannot be negative")
+        if not (isfinite(self.smoothing) and self.smoothing >= 0):
+            raise SettingError(f"smoothing must be 0 or more pixels, not {self.smoothing}")
 
     def fillable(self, sizes: npt.NDArray[np.int_]) -> npt.NDArray[np.bool_]:
         """Return which enclosed parts of the background, of so many pixels, are filled."""
@@ -52,19 +64,23 @@ def label(
     *,
     min_size: int = 0,
     fill_holes: bool | int = False,
+    smoothing: float = 0.0,
 ) -> npt.NDArray[np.int32]:
     """Return the connected objects above a threshold, numbered from 1.
 
     Parameters
     ----------
     probability : array-like (..., H, W)
-        Probability in [0, 1]; all axes are connected.
+        Probability in [0, 1]; all axes are connected. NaN is background.
     threshold : float
         A pixel belongs to an object where its probability is greater.
     min_size : int
         Objects of fewer pixels are dropped.
     fill_holes : bool or int
         True fills every hole, a number those of at most so many pixels.
+    smoothing : float
+        Standard deviation in pixels of the Gaussian with which the probability is smoothed,
+        along the last two axes, before the threshold.
 
     Returns
     -------
@@ -74,16 +90,60 @@ def label(
     Raises
     ------
     SettingError
-        If the threshold is no number in [0, 1] or a size is negative.
+        If the threshold is no number in [0, 1], or a size or the smoothing is negative.
+    ImageError
+        If all pixels are NaN.
     """
-    settings = LabelSettings(threshold, min_size, fill_holes)
-    mask = np.asarray(probability) > threshold
+    settings = LabelSettings(threshold, min_size, fill_holes, smoothing)
+    values = np.asarray(probability)
+    if values.size and np.isnan(values).all():
+        raise all_missing()
+    if smoothing:
+        values = read_rows(values, (0, values.shape[-2]), smoothing)
+    mask = values > threshold
     if fill_holes:
-        mask = mask | _holes(mask, settings)
+        mask = mask | holes(mask, settings)
     objects = measure.label(mask)
     if min_size > 1:
         objects = _without_small(objects, min_size)
     return np.asarray(objects, np.int32)
+
+
+def read_rows(probability: Any, rows: tuple[int, int], smoothing: float) -> npt.NDArray[Any]:
+    """Return some rows of a probability, smoothed as they are when all of it is smoothed.
+
+    Parameters
+    ----------
+    probability : array-like (..., H, W)
+        Only these rows and, to smooth them, those within reach of the Gaussian are read.
+    rows : (int, int)
+        First and past the last.
+    smoothing : float
+        Standard deviation in pixels; 0 leaves all as it is. NaN stays, and counts as 0.
+
+    Returns
+    -------
+    ndarray (..., rows, W)
+    """
+    other = (slice(None),) * (len(probability.shape) - 2)
+    if not smoothing:
+        return np.asarray(probability[(*other, slice(*rows), slice(None))])
+    reach = int(REACH * smoothing + 0.5)
+    top, end = max(rows[0] - reach, 0), min(rows[1] + reach, probability.shape[-2])
+    values = np.asarray(probability[(*other, slice(top, end), slice(None))])
+    sigma, missing = (*(0.0 for _ in other), smoothing, smoothing), np.isnan(values)
+    filled = np.where(missing, 0, values)
+    smooth = ndimage.gaussian_filter(filled, sigma, mode="nearest", truncate=REACH)
+    smooth[missing] = np.nan
+    return np.asarray(smooth[..., rows[0] - top : rows[1] - top, :])
+
+
+def all_missing() -> ImageError:
+    """Return the error of a probability without any number."""
+    return ImageError(
+        "every pixel of the probability is NaN, so nothing can be labelled; "
+        "run the segmentation before labelling its result"
+    )
 
 
 def _without_small(objects: npt.NDArray[np.int_], min_size: int) -> npt.NDArray[np.int_]:
@@ -94,8 +154,12 @@ def _without_small(objects: npt.NDArray[np.int_], min_size: int) -> npt.NDArray[
     return np.asarray(numbers[objects])
 
 
-def _holes(mask: npt.NDArray[np.bool_], settings: LabelSettings) -> npt.NDArray[np.bool_]:
-    """Return background enclosed by objects: components that do not touch the border."""
+def holes(mask: npt.NDArray[np.bool_], settings: LabelSettings) -> npt.NDArray[np.bool_]:
+    """Return background enclosed by objects that the settings fill.
+
+    These are components of the background, connected without diagonals, that do not touch
+    the border.
+    """
     background = measure.label(~mask, connectivity=1)
     hole = settings.fillable(np.bincount(background.ravel()))
     hole[0] = False

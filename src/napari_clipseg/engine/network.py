@@ -21,9 +21,13 @@ from napari_clipseg.engine.devices import (
 from napari_clipseg.engine.prompts import MaskPrompt, Prompt, as_prompts, conditional_vector
 from napari_clipseg.engine.visual_prompt import prompt_image, separate_objects
 from napari_clipseg.model.clipseg import CLIPSeg
+from napari_clipseg.model.learned import Learned
 
 CPU_CACHE_BYTES = 8 << 20
 """The decoder's widest tensor should stay in the cache of a CPU: 1.5 times as fast."""
+
+KEPT_TEXTS = 256
+"""Requests for text vectors that are kept: a prompt that is asked again costs nothing."""
 
 GPU_DECODED_TOKENS = 1 << 17
 """Tokens decoded together elsewhere: enough to keep a GPU busy, 1 GB for CLIPSeg."""
@@ -56,6 +60,12 @@ class Network:
         if self.precision != torch.float32:
             self._lower_weights()
         self._mask_vectors: WeakKeyDictionary[MaskPrompt, Tensor] = WeakKeyDictionary()
+        self._text_vectors: dict[tuple[str, ...], Tensor] = {}
+
+    @property
+    def learned(self) -> Learned | None:
+        """The phrases that the model was trained with; None where its file does not say."""
+        return self._model.learned
 
     @cached_property
     def weights_hash(self) -> str:
@@ -63,8 +73,15 @@ class Network:
         digest = hashlib.sha256(self.config.to_json().encode())
         for name, value in sorted(self._model.state_dict().items()):
             digest.update(name.encode())
-            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+            digest.update(value.detach().cpu().reshape(-1).contiguous().numpy().data)
         return digest.hexdigest()
+
+    def staged(self, rgb: Tensor) -> Tensor:
+        """Return a batch for :meth:`encode` in memory that a CUDA device copies from by itself.
+
+        Meant for a thread that reads ahead: the copy then costs the computing thread nothing.
+        """
+        return rgb.pin_memory() if self.device.type == "cuda" else rgb
 
     def encode(self, rgb: Tensor) -> Tensor:
         """Return reduced activations (B, L, 1 + N, D) of RGB (B, 3, S, S) in [0, 1]."""
@@ -88,9 +105,24 @@ class Network:
         return torch.stack([conditional_vector(each, self) for each in as_prompts(prompts)])
 
     def text_vectors(self, texts: Sequence[str]) -> Tensor:
-        """Return the conditional vectors (P, E) of texts."""
-        with self._computing():
-            return self._model.text_vectors(texts).float().cpu()
+        """Return the conditional vectors (P, E) of texts; the last few requests are kept.
+
+        Texts that are asked for together stay together, so that a vector never depends, by the
+        rounding of a batch, on what was asked before.
+        """
+        known = self._text_vectors
+        key = tuple(texts)
+        if key not in known:
+            with self._computing():
+                vectors = self._model.text_vectors(texts).float().cpu()
+            while len(known) >= KEPT_TEXTS:
+                known.pop(next(iter(known)), None)
+            known[key] = vectors
+        return known[key]
+
+    def tokens_beyond(self, text: str) -> int:
+        """Return how many tokens of a text are cut; 0 if the model reads all of it."""
+        return self._model.encoder.tokens_beyond(text)
 
     def mask_vector(self, prompt: MaskPrompt) -> Tensor:
         """Return the conditional vector (E,) of a painted example; computed once.
@@ -130,7 +162,7 @@ class Network:
                     parameter.data = parameter.data.to(self.precision)
 
     def _encode(self, rgb: Tensor) -> Tensor:
-        pixel_values = self._model.normalise(rgb.to(self.device))
+        pixel_values = self._model.normalise(rgb.to(self.device, non_blocking=True))
         return self._model.reduced(pixel_values).cpu()
 
     @contextmanager

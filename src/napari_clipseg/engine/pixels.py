@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from napari_clipseg.engine.chunks import held
 from napari_clipseg.errors import ImageError, SettingError
 
 Box: TypeAlias = tuple[int, int, int, int]
@@ -71,6 +72,7 @@ class Pixels:
     ) -> None:
         self._image = image if hasattr(image, "shape") else np.asarray(image)
         _check_array(self._image)
+        self._image = held(self._image)
         self._channels = _choose_channels(self._image.shape, channels)
         self._alpha = channels is None and self._image.shape[2:] == (4,)
         self.nodata = nodata

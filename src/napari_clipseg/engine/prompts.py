@@ -187,12 +187,25 @@ def _no_prompt(value: object) -> str:
 
 
 def conditional_vector(prompt: TextPrompt | MaskPrompt | Mix, network: Network) -> Tensor:
-    """Return the conditional vector (E,) of any prompt."""
+    """Return the conditional vector (E,) of any prompt.
+
+    Raises
+    ------
+    PromptError
+        If a text is longer than what the model's text tower reads.
+    """
     return PROMPTS[type(prompt)](prompt, network)
 
 
 def _text_vector(prompt: TextPrompt, network: Network) -> Tensor:
-    return network.text_vectors(prompt.sentences()).mean(0)
+    sentences = prompt.sentences()
+    for each in sentences:
+        if beyond := network.tokens_beyond(each):
+            raise PromptError(
+                f"the text {each!r} is too long for the model by {beyond} tokens (words or parts "
+                "of words), which it would not read; say it in fewer words"
+            )
+    return network.text_vectors(sentences).mean(0)
 
 
 def _mask_vector(prompt: MaskPrompt, network: Network) -> Tensor:

@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from napari_clipseg.engine.competition import Contestant
+from napari_clipseg.engine.labels import LabelSettings
 from napari_clipseg.engine.prompts import MaskPrompt, Mix, Prompt, TextPrompt, as_prompts
+from napari_clipseg.engine.region import Region
 
 if TYPE_CHECKING:
     from napari_clipseg.engine.segmenter import Segmenter
@@ -38,7 +41,22 @@ class Recipe:
     versions : dict
         Versions of the packages that took part.
     job : dict
-        Of a run on a file: which file, how it was read and written, and what was found.
+        How the result came about beyond the model; see the notes.
+
+    Notes
+    -----
+    Keys of ``job``, each there only where it says something:
+
+    - ``file``, ``options``, ``found``: of a run on a file, which file, how it was read and
+      written, and what was found;
+    - ``labels``: how labels were made: ``competition``, ``instances``, ``min_size``,
+      ``fill_holes``, ``smoothing`` and, one for each prompt, ``thresholds`` and ``negative``;
+    - ``regions``: the parts that were asked for, each as :meth:`Region.to_json` writes it or,
+      where an earlier part is not known, as words;
+    - ``plane`` and ``level``: which plane of which level of a pyramid was read, and further
+      names of what was read that a viewer knows (layers, channels).
+
+    Templates are with the prompts.
     """
 
     model: str
@@ -67,6 +85,30 @@ class Recipe:
             threshold=float(threshold),
             settings=segmenter.settings(),
             versions={name: version(name) for name in RECORDED_PACKAGES},
+        )
+
+    @property
+    def contestants(self) -> tuple[Contestant, ...]:
+        """How each prompt took part when labels were made."""
+        labels, count = self.job.get("labels", {}), len(self.prompts)
+        thresholds = labels.get("thresholds", [self.threshold] * count)
+        negative = labels.get("negative", [False] * count)
+        return tuple(map(Contestant, thresholds, negative))
+
+    @property
+    def label_settings(self) -> LabelSettings:
+        """How labels were made, but for what is in :attr:`contestants`."""
+        labels = {**self.job.get("options", {}), **self.job.get("labels", {})}
+        names = ("min_size", "fill_holes", "smoothing")
+        return LabelSettings(
+            self.threshold, **{name: labels[name] for name in names if name in labels}
+        )
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """The parts that were asked for; none: the whole image."""
+        return tuple(
+            Region.from_json(each) for each in self.job.get("regions", []) if isinstance(each, dict)
         )
 
     def to_json(self) -> str:

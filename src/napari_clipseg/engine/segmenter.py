@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from napari_clipseg.engine.features import (
     stored_features,
     stored_shape,
 )
+from napari_clipseg.engine.knowledge import Knowledge, Lexicon
 from napari_clipseg.engine.network import Network
 from napari_clipseg.engine.pixels import Contrast, Pixels
 from napari_clipseg.engine.prompts import Prompt
@@ -30,6 +31,14 @@ from napari_clipseg.engine.validity import Valid, find_valid, open_valid
 from napari_clipseg.errors import SettingError
 from napari_clipseg.model.checkpoint import load_model
 from napari_clipseg.model.clipseg import CLIPSeg
+
+
+class Reading(TypedDict, total=False):
+    """How an image is read: what all methods that take one understand."""
+
+    contrast: Contrast
+    channels: tuple[int, ...] | None
+    nodata: float | None
 
 
 class Segmenter:
@@ -84,14 +93,14 @@ class Segmenter:
         config = self._network.config
         self.tile = config.tile if tile is None else tile
         self.overlap = self.tile // 4 if overlap is None else overlap
-        self.zoom = tuple(float(z) for z in (zoom if isinstance(zoom, Sequence) else [zoom]))
+        self.zoom = _zooms(zoom)
         self.batch, self.window, self.precision = batch, window, precision
         self._storage = choose_precision(storage or precision)
         if self.tile < config.patch or self.tile % config.patch:
             raise SettingError(f"the tile must be a multiple of {config.patch}, not {self.tile}")
-        if batch < 1:
-            raise SettingError(f"the batch must be at least 1, not {batch}")
-        TileWeights(self._tiled((1, 1)).plan, window)
+        self._check()
+        learned = self._network.learned
+        self._lexicon = None if learned is None else Lexicon(self._network, learned)
 
     @property
     def threshold(self) -> float:
@@ -108,6 +117,41 @@ class Segmenter:
         """SHA-256 over the names and values of all weights."""
         return self._network.weights_hash
 
+    def knows(self, text: str) -> Knowledge | None:
+        """Return whether the model learned what a text means; None where its file does not say.
+
+        Raises
+        ------
+        PromptError
+            If the text is blank.
+        EngineError, OutOfMemory
+            If the text tower fails.
+        """
+        return None if self._lexicon is None else self._lexicon.look_up(text)
+
+    def with_settings(
+        self, *, zoom: float | Sequence[float] | None = None, batch: int | None = None
+    ) -> Segmenter:
+        """Return a segmenter of the same loaded model with other settings.
+
+        Parameters
+        ----------
+        zoom, batch : optional
+            As for the class; what is not given stays.
+
+        Raises
+        ------
+        SettingError
+            If the settings cannot work.
+        """
+        other = copy.copy(self)
+        if zoom is not None:
+            other.zoom = _zooms(zoom)
+        if batch is not None:
+            other.batch = batch
+        other._check()
+        return other
+
     def settings(self) -> dict[str, Any]:
         """Return the settings that fix a result, as JSON values."""
         return {
@@ -120,7 +164,7 @@ class Segmenter:
             "device": self.device,
         }
 
-    def encode(
+    def prepare(
         self,
         image: Any,
         *,
@@ -129,12 +173,13 @@ class Segmenter:
         nodata: float | None = None,
         folder: str | Path | None = None,
     ) -> Features:
-        """Return the features of an image: the costly half of segmenting, done once.
+        """Return the features of an image, of which each tile is encoded when it is asked for.
 
         Parameters
         ----------
         image : array-like (H, W) or (H, W, C)
-            See :class:`napari_clipseg.engine.pixels.Pixels` for the kinds.
+            See :class:`napari_clipseg.engine.pixels.Pixels` for the kinds. It is read again
+            when tiles are encoded: do not change it before.
         contrast : "auto" or (float, float)
             The values that become black and white.
         channels : tuple of int, optional
@@ -154,12 +199,29 @@ class Segmenter:
             If the folder holds features of another image, contrast, model or tiling.
         OutputError
             If the folder cannot be written.
-        OutOfMemory, EngineError
-            If the model fails.
         """
         pixels = Pixels(image, contrast=contrast, channels=channels, nodata=nodata)
-        features = self._new_features(pixels, folder)
-        for _ in features.encoding(pixels):
+        kept = None if folder is None else open_valid(valid_folder(Path(folder)))
+        tiled = self._tiled(pixels.shape, kept or find_valid(pixels))
+        return new_features(tiled, pixels, self._storage, folder)
+
+    def encode(
+        self, image: Any, *, folder: str | Path | None = None, **reading: Unpack[Reading]
+    ) -> Features:
+        """Return the features of an image: the costly half of segmenting, done once.
+
+        Parameters
+        ----------
+        image, folder, contrast, channels, nodata
+            As for :meth:`prepare`.
+
+        Raises
+        ------
+        ClipSegError
+            As for :meth:`prepare`; OutOfMemory and EngineError if the model fails.
+        """
+        features = self.prepare(image, folder=folder, **reading)
+        for _ in features.encoded(range(features.tiles)):
             pass
         return features
 
@@ -169,17 +231,15 @@ class Segmenter:
         prompts: Prompt | Sequence[Prompt],
         out: Any,
         *,
-        contrast: Contrast = "auto",
-        channels: tuple[int, ...] | None = None,
-        nodata: float | None = None,
         folder: str | Path | None = None,
+        **reading: Unpack[Reading],
     ) -> Generator[TileDone, None, Features]:
         """Encode and decode tile by tile; return the features for further prompts.
 
         Parameters
         ----------
-        image, contrast, channels, nodata, folder
-            As for :meth:`encode`.
+        image, folder, contrast, channels, nodata
+            As for :meth:`prepare`.
         prompts : str, TextPrompt, MaskPrompt, Mix or a sequence of these
         out : array-like (H, W) of one prompt or (P, H, W) of a sequence, float32
             Rows are written once they are final.
@@ -189,9 +249,8 @@ class Segmenter:
         TileDone
             After every tile. Stop iterating to cancel.
         """
-        pixels = Pixels(image, contrast=contrast, channels=channels, nodata=nodata)
-        features = self._new_features(pixels, folder)
-        yield from features.encode(pixels, prompts, out)
+        features = self.prepare(image, folder=folder, **reading)
+        yield from features.run(prompts, out)
         return features
 
     def stream(
@@ -199,32 +258,24 @@ class Segmenter:
         image: Any,
         prompts: Prompt | Sequence[Prompt],
         out: Any,
-        *,
-        contrast: Contrast = "auto",
-        channels: tuple[int, ...] | None = None,
-        nodata: float | None = None,
+        **reading: Unpack[Reading],
     ) -> Generator[TileDone]:
         """Do what :meth:`run` does, but keep no features: memory is that of a row of tiles."""
-        pixels = Pixels(image, contrast=contrast, channels=channels, nodata=nodata)
+        pixels = Pixels(image, **reading)
         tiled = self._tiled(pixels.shape, find_valid(pixels))
-        yield from tiled.decode(tiled.encoding(pixels), prompts, out)
+        batches = tiled.batches(range(len(tiled.plan.tiles)))
+        yield from tiled.decode(tiled.encoding(pixels, batches), prompts, out)
 
     def probability(
-        self,
-        image: Any,
-        prompts: Prompt | Sequence[Prompt],
-        *,
-        contrast: Contrast = "auto",
-        channels: tuple[int, ...] | None = None,
-        nodata: float | None = None,
+        self, image: Any, prompts: Prompt | Sequence[Prompt], **reading: Unpack[Reading]
     ) -> npt.NDArray[np.float32]:
         """Return the probability of one prompt (H, W) or several (P, H, W) in [0, 1].
 
-        Keeps no features; use :meth:`encode` to ask an image more than once.
+        Takes contrast, channels and nodata as :meth:`prepare` does. Keeps no features; use
+        :meth:`encode` to ask an image more than once.
         """
         image = image if hasattr(image, "shape") else np.asarray(image)
         out = probability_array(prompts, tuple(image.shape[:2]))
-        reading: dict[str, Any] = {"contrast": contrast, "channels": channels, "nodata": nodata}
         for _ in self.stream(image, prompts, out, **reading):
             pass
         return out
@@ -245,15 +296,19 @@ class Segmenter:
         """Return the bytes that the features of an image (H, W) take."""
         return math.prod(features_shape(self._tiled(shape))) * self._storage.itemsize
 
+    def _check(self) -> None:
+        if self.batch < 1:
+            raise SettingError(f"the batch must be at least 1, not {self.batch}")
+        TileWeights(self._tiled((1, 1)).plan, self.window)
+
     def _tiled(self, shape: tuple[int, int], valid: Valid | None = None) -> TiledNetwork:
         plan = plan_tiles(shape, self.tile, self.overlap, self.zoom)
         plan = plan if valid is None else valid.needed(plan)
         return TiledNetwork(self._network, plan, self.tile, self.batch, self.window, valid)
 
-    def _new_features(self, pixels: Pixels, folder: str | Path | None) -> Features:
-        kept = None if folder is None else open_valid(valid_folder(Path(folder)))
-        tiled = self._tiled(pixels.shape, kept or find_valid(pixels))
-        return new_features(tiled, pixels, self._storage, folder)
+
+def _zooms(zoom: float | Sequence[float]) -> tuple[float, ...]:
+    return tuple(float(each) for each in (zoom if isinstance(zoom, Sequence) else [zoom]))
 
 
 def _owned(model: str | Path | CLIPSeg, precision: str) -> CLIPSeg:

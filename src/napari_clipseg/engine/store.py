@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ import zarr
 from torch import Tensor
 from zarr.codecs import Crc32cCodec
 
+from napari_clipseg.engine.companies import Companies
 from napari_clipseg.engine.validity import Valid
 from napari_clipseg.errors import FeaturesInvalid, OutputError
 
@@ -26,11 +28,18 @@ class FeatureStore(Protocol):
     def nbytes(self) -> int:
         """Bytes that all tiles take."""
 
-    def write(self, first: int, reduced: Tensor) -> None:
-        """Keep tiles (B, L, 1 + N, D) from number ``first`` on."""
+    @property
+    def companies(self) -> Companies:
+        """Which tiles were encoded together, where that is not a whole batch."""
 
-    def read(self, first: int, count: int) -> Tensor | None:
-        """Return tiles (count, L, 1 + N, D), None if not all of them are there and sound."""
+    def has(self, tile: int) -> bool:
+        """Return whether a tile is there; only :meth:`read` tells if it is sound."""
+
+    def write(self, tiles: Sequence[int], reduced: Tensor) -> None:
+        """Keep the activations (B, L, 1 + N, D) of tiles."""
+
+    def read(self, tiles: Sequence[int]) -> Tensor | None:
+        """Return tiles (B, L, 1 + N, D), None if not all of them are there and sound."""
 
 
 class MemoryStore:
@@ -46,22 +55,26 @@ class MemoryStore:
     def __init__(self, shape: tuple[int, ...], dtype: torch.dtype) -> None:
         self._tiles = torch.empty(shape, dtype=dtype)
         self._there = [False] * shape[0]
+        self.companies = Companies()
 
     @property
     def nbytes(self) -> int:
         """Bytes that all tiles take."""
         return self._tiles.nbytes
 
-    def write(self, first: int, reduced: Tensor) -> None:
-        """Keep tiles (B, L, 1 + N, D) from number ``first`` on."""
-        end = first + len(reduced)
-        self._tiles[first:end] = reduced
-        self._there[first:end] = [True] * len(reduced)
+    def has(self, tile: int) -> bool:
+        """Return whether a tile is there."""
+        return self._there[tile]
 
-    def read(self, first: int, count: int) -> Tensor | None:
-        """Return tiles (count, L, 1 + N, D), None if not all of them are there."""
-        end = first + count
-        return self._tiles[first:end] if all(self._there[first:end]) else None
+    def write(self, tiles: Sequence[int], reduced: Tensor) -> None:
+        """Keep the activations (B, L, 1 + N, D) of tiles."""
+        self._tiles[list(tiles)] = reduced.to(self._tiles.dtype)
+        for tile in tiles:
+            self._there[tile] = True
+
+    def read(self, tiles: Sequence[int]) -> Tensor | None:
+        """Return tiles (B, L, 1 + N, D), None if not all of them are there."""
+        return self._tiles[list(tiles)] if all(map(self.has, tiles)) else None
 
 
 class DiskStore:
@@ -89,14 +102,19 @@ class DiskStore:
             self._dtype = _DTYPES[str(self._array.attrs["dtype"])]
         except (OSError, KeyError, ValueError) as error:
             raise FeaturesInvalid(f"{folder} holds no readable features: {error}") from error
+        self.companies = Companies(folder / "companies")
 
     @property
     def nbytes(self) -> int:
         """Bytes that all tiles take."""
         return int(self._array.nbytes)
 
-    def write(self, first: int, reduced: Tensor) -> None:
-        """Keep tiles (B, L, 1 + N, D) from number ``first`` on.
+    def has(self, tile: int) -> bool:
+        """Return whether a tile is there; only :meth:`read` tells if it is sound."""
+        return (self._folder / "c" / str(tile) / "0" / "0" / "0").is_file()
+
+    def write(self, tiles: Sequence[int], reduced: Tensor) -> None:
+        """Keep the activations (B, L, 1 + N, D) of tiles.
 
         Raises
         ------
@@ -105,22 +123,21 @@ class DiskStore:
         """
         bits = reduced.to(self._dtype).contiguous().view(_BITS[self._dtype]).numpy()
         try:
-            self._array[first : first + len(reduced)] = bits
+            # by slices: a list of indices would read what is there first, and fail if damaged
+            for tile, each in zip(tiles, bits, strict=True):
+                self._array[tile : tile + 1] = each[None]
         except OSError as error:
             raise OutputError(f"features cannot be written to {self._folder}: {error}") from error
 
-    def read(self, first: int, count: int) -> Tensor | None:
-        """Return tiles (count, L, 1 + N, D), None if not all of them are there and sound."""
-        if not all((self._chunk(first + index)).is_file() for index in range(count)):
+    def read(self, tiles: Sequence[int]) -> Tensor | None:
+        """Return tiles (B, L, 1 + N, D), None if not all of them are there and sound."""
+        if not all(map(self.has, tiles)):
             return None
         try:
-            bits = self._array[first : first + count]
+            bits = self._array.oindex[list(tiles)]
         except ValueError:  # a checksum that does not fit
             return None
         return torch.from_numpy(bits).view(self._dtype)
-
-    def _chunk(self, tile: int) -> Path:
-        return self._folder / "c" / str(tile) / "0" / "0" / "0"
 
 
 def valid_folder(folder: Path) -> Path:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_clipseg.atomic import atomic_path
 from napari_clipseg.errors import SettingError
-from napari_clipseg.io.atomic import atomic_path
 from napari_clipseg.io.picture import Geo, Picture, PixelSize, Stack, chosen_level
 
 CACHE_BYTES = 64 << 20

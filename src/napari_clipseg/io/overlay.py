@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from skimage.segmentation import find_boundaries
 
+from napari_clipseg.atomic import atomic_path
 from napari_clipseg.engine.pixels import Contrast, Pixels
-from napari_clipseg.io.atomic import atomic_path
 
 COLOUR = (1.0, 0.82, 0.1)
 TINT = 0.25

@@ -150,6 +150,11 @@ class PlaneView:
     stack : Stack
     fixed : dict
         Index of each axis that is not shown.
+
+    Attributes
+    ----------
+    chunks : tuple of int
+        Size of the stored chunks along the plane's axes; empty if it is not stored in chunks.
     """
 
     def __init__(self, stack: Stack, fixed: Mapping[str, int]) -> None:
@@ -158,6 +163,9 @@ class PlaneView:
         self.shape: tuple[int, ...] = tuple(int(sizes[axis]) for axis in "YXS" if axis in sizes)
         self.ndim = len(self.shape)
         self.dtype: np.dtype[Any] = np.dtype(stack.source.dtype)
+        chunks = getattr(stack.source, "chunks", None) or ()
+        by_axis = dict(zip(stack.axes, chunks, strict=False))
+        self.chunks = tuple(by_axis[axis] for axis in "YXS" if axis in by_axis)
 
     def __getitem__(self, box: tuple[slice, slice]) -> npt.NDArray[Any]:
         wanted = {**self._fixed, "Y": box[0], "X": box[1]}

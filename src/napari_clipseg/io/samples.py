@@ -1,10 +1,11 @@
-"""The demo pictures as napari's sample data (File > Open Sample)."""
+"""The demo images as napari's sample data (File > Open Sample)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from napari_clipseg.io.demo import demo_colour_image, demo_image
+from napari_clipseg.io.demo_stack import VOXEL_UM, demo_stack
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -17,3 +18,9 @@ def nuclei() -> list[LayerData]:
 def histology() -> list[LayerData]:
     """Return stained tissue under a brightfield microscope, one RGB image layer."""
     return [(demo_colour_image(), {"name": "histology", "rgb": True}, "image")]
+
+
+def nuclei_stack() -> list[LayerData]:
+    """Return generated nuclei in 3-D, one grey image layer with its size in micrometres."""
+    place = {"scale": VOXEL_UM, "units": ("um",) * 3, "axis_labels": ("z", "y", "x")}
+    return [(demo_stack(), {"name": "nuclei stack", **place}, "image")]

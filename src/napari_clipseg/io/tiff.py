@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,8 +13,8 @@ import numpy.typing as npt
 import tifffile
 import zarr
 
+from napari_clipseg.atomic import atomic_path
 from napari_clipseg.errors import ImageError
-from napari_clipseg.io.atomic import atomic_path
 from napari_clipseg.io.picture import (
     CENTIMETRES,
     Picture,
@@ -59,6 +60,7 @@ def open_tiff(path: Path, plane: Sequence[int], level: int) -> Picture:
     try:
         _check_whole(path, tif)
         _check_colours(path, tif)
+        _check_series(path, tif)
         levels = tif.series[0].levels
         series = levels[chosen_level(path, len(levels), level)]
         stack = Stack(path, _source(path, tif, series), series.axes)
@@ -210,6 +212,21 @@ def _check_colours(path: Path, tif: tifffile.TiffFile) -> None:
             f"the colours of {path} are stored as {photometric.name.lower()}; "
             "save it as grey or RGB first"
         )
+    if photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+        raise ImageError(
+            f"in {path} the value 0 is white, so that it would be read as a negative; "
+            "save it with 0 as black first, e.g. with Image > Type in Fiji"
+        )
+
+
+def _check_series(path: Path, tif: tifffile.TiffFile) -> None:
+    """Refuse a file of several images of which none is the main one, as a slide's first is."""
+    shapes = [each.shape for each in tif.series]
+    if any(math.prod(each) >= math.prod(shapes[0]) for each in shapes[1:]):
+        told = ", ".join(" x ".join(map(str, each)) for each in shapes)
+        raise ImageError(
+            f"{path} holds {len(shapes)} images ({told}); save the one that is meant as a file"
+        )
 
 
 def _nodata(tif: tifffile.TiffFile) -> float | None:
@@ -253,8 +270,14 @@ def _ome_pixel_size(tif: tifffile.TiffFile) -> PixelSize | None:
     image = tifffile.xml2dict(tif.ome_metadata)["OME"]["Image"]
     pixels = (image[0] if isinstance(image, list) else image)["Pixels"]
     # the OME schema says µm where no unit is given
-    unit = pixels.get("PhysicalSizeXUnit", "µm")
-    return PixelSize.checked(pixels.get("PhysicalSizeY"), pixels.get("PhysicalSizeX"), unit)
+    x, y = (
+        PixelSize.checked(size, size, pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+        for axis, size in (("X", pixels.get("PhysicalSizeX")), ("Y", pixels.get("PhysicalSizeY")))
+    )
+    if x is None or y is None:
+        return None
+    factor = 1.0 if x.unit == y.unit else CENTIMETRES[y.unit] / CENTIMETRES[x.unit]
+    return PixelSize(y.y * factor, x.x, x.unit)
 
 
 def _imagej_pixel_size(tif: tifffile.TiffFile) -> PixelSize | None:

@@ -8,12 +8,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from napari_clipseg.errors import WeightsInvalid, WeightsNotFound
-from napari_clipseg.model import files
+from napari_clipseg.errors import SettingError, WeightsInvalid, WeightsNotFound
+from napari_clipseg.model import files, learned
 from napari_clipseg.model.clipseg import CLIPSeg
 from napari_clipseg.model.config import ModelConfig
 from napari_clipseg.model.files import Checkpoint, TensorFile
 from napari_clipseg.model.layouts import FORMAT, VERSION, read_layout
+from napari_clipseg.model.learned import Learned
 from napari_clipseg.model.weights import locate
 
 BACKBONE = "clip-vit-b16"
@@ -55,13 +56,26 @@ def load_model(
         misshapen tensors are named.
     UnknownName
         If there is no model of that name.
+    SettingError
+        If a backbone is given for a file that needs none.
 
     Examples
     --------
     >>> model = load_model("starter")  # doctest: +SKIP
     """
     file = files.read_file(locate(source, offline=offline))
-    return build(read_layout(file, lambda: _read_backbone(backbone, offline)), file.path)
+    wanted: list[TensorFile] = []
+
+    def read_backbone() -> TensorFile:
+        wanted.append(_read_backbone(backbone, offline))
+        return wanted[0]
+
+    model = build(read_layout(file, read_backbone), file.path)
+    if backbone is not None and not wanted:
+        raise SettingError(f"{file.path} holds its own CLIP: leave the backbone {backbone} out")
+    if learned.KEY in file.metadata:
+        model.learned = Learned.from_json(file.metadata[learned.KEY])
+    return model
 
 
 def save_model(
@@ -79,7 +93,8 @@ def save_model(
     path : str or Path
         Written whole or not at all; a file that is there is replaced.
     metadata : mapping of str to str
-        Kept in the file beside ``format``, ``version`` and ``config``, which are ours.
+        Kept in the file beside ``format``, ``version``, ``config`` and ``learned``, which are
+        ours.
     dtype : torch.dtype
         ``torch.float32``, or ``torch.float16`` for half the size.
 
@@ -89,6 +104,8 @@ def save_model(
         If the file cannot be written.
     """
     own = {"format": FORMAT, "version": str(VERSION), "config": model.config.to_json()}
+    if model.learned is not None:
+        own[learned.KEY] = model.learned.to_json()
     state = {name: tensor.to(dtype) for name, tensor in model.state_dict().items()}
     files.write_file(Path(path), state, {**metadata, **own})
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from napari_clipseg.model.config import IMAGENET_MEAN, IMAGENET_STD, ModelConfig
 from napari_clipseg.model.decoder import Decoder
 from napari_clipseg.model.encoder import Encoder
+from napari_clipseg.model.learned import Learned
 
 
 class CLIPSeg(nn.Module):
@@ -24,10 +25,13 @@ class CLIPSeg(nn.Module):
     ----------
     encoder : Encoder
     decoder : Decoder
+    learned : Learned or None
+        The phrases it was trained with; None where its file does not say.
     """
 
     mean: Tensor
     std: Tensor
+    learned: Learned | None = None
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()

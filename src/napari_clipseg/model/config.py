@@ -51,6 +51,8 @@ class ModelConfig:
         Attention heads and hidden width of each decoder block.
     conditional_layer : int
         Decoder step, deepest activations first, at which FiLM is applied.
+    film : {"linear", "mlp"}
+        How FiLM's factors and summands are made of the conditional vector.
     extra_blocks : int
         Residual transformer blocks after the last decoder step.
     head : {"simple", "refined"}
@@ -68,6 +70,7 @@ class ModelConfig:
     decoder_heads: int = 4
     decoder_mlp: int = 2048
     conditional_layer: int = 0
+    film: str = "linear"
     extra_blocks: int = 0
     head: str = "simple"
     tile: int = 352

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from napari_clipseg.errors import SettingError, UnknownName
 from napari_clipseg.model.attention import self_attention
 from napari_clipseg.model.config import ModelConfig
+from napari_clipseg.model.film import FILMS
+from napari_clipseg.model.heads import HEADS
+from napari_clipseg.model.linear import linear
 
 
 class Decoder(nn.Module):
@@ -29,8 +32,10 @@ class Decoder(nn.Module):
         steps = range(len(config.extract_layers))
         if config.conditional_layer not in steps:
             raise SettingError(f"conditional_layer {config.conditional_layer} is not in {steps}")
-        self.film_mul = nn.Linear(config.embed_dim, width)
-        self.film_add = nn.Linear(config.embed_dim, width)
+        if config.film not in FILMS:
+            raise UnknownName(f"film {config.film!r} is unknown; there are {', '.join(FILMS)}")
+        self.film_mul = FILMS[config.film](config.embed_dim, width)
+        self.film_add = FILMS[config.film](config.embed_dim, width)
         self.reduces = nn.ModuleList(nn.Linear(config.width, width) for _ in steps)
         self.blocks = nn.ModuleList(DecoderBlock(config) for _ in steps)
         self.extra_blocks = nn.ModuleList(DecoderBlock(config) for _ in range(config.extra_blocks))
@@ -109,30 +114,15 @@ class DecoderBlock(nn.TransformerEncoderLayer):
     def forward(self, tokens: Tensor) -> Tensor:  # type: ignore[override]
         """Return tokens (B, T, D) after attention and MLP."""
         tokens = self.norm1(tokens + self.dropout1(self_attention(self.self_attn, tokens)))
-        updated: Tensor = self.norm2(tokens + self._ff_block(tokens))
+        updated: Tensor = self.norm2(tokens + self.dropout2(self._mlp(tokens)))
         return updated
+
+    def _mlp(self, tokens: Tensor) -> Tensor:
+        first, last = self.linear1, self.linear2
+        hidden = self.dropout(linear(tokens, first.weight, first.bias, "relu"))
+        return linear(hidden, last.weight, last.bias)
 
 
 def _align(skip: Tensor, tokens: Tensor, prompts: int) -> Tensor:
     """Repeat a skip for every prompt once FiLM has multiplied the batch."""
     return skip if len(skip) == len(tokens) else skip.repeat_interleave(prompts, 0)
-
-
-def simple_head(width: int, patch: int) -> nn.Module:
-    """Return one transposed convolution from tokens to pixels."""
-    return nn.ConvTranspose2d(width, 1, patch, stride=patch)
-
-
-def refined_head(width: int, patch: int) -> nn.Module:
-    """Return the head of rd64-refined; its second step makes up what 4 leaves of the patch."""
-    rest = patch // 4
-    return nn.Sequential(
-        nn.Conv2d(width, width, 3, padding=1),
-        nn.ReLU(),
-        nn.ConvTranspose2d(width, width // 2, 4, stride=4),
-        nn.ReLU(),
-        nn.ConvTranspose2d(width // 2, 1, rest, stride=rest),
-    )
-
-
-HEADS = {"simple": simple_head, "refined": refined_head}

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 import open_clip
 import torch
+from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from napari_clipseg.model.attention import masked_self_attention
+from napari_clipseg.model.block import VisionBlock
 from napari_clipseg.model.config import ModelConfig
 
 
@@ -60,6 +61,9 @@ class Encoder(nn.Module):
         self.context_length = int(config.clip["text_cfg"]["context_length"])
         self.clip = open_clip.CLIP(**config.clip)
         self.clip.attn_mask = causal_mask(self.context_length)
+        if isinstance(self.clip.visual, VisionTransformer):
+            tower = self.clip.visual.transformer
+            tower.resblocks = nn.ModuleList(VisionBlock(block) for block in tower.resblocks)
         if config.stem:
             self.clip.visual.conv1 = convolutional_stem(config.stem, config.width, config.patch)
         self.tokenizer = open_clip.SimpleTokenizer(context_length=self.context_length)
@@ -110,16 +114,34 @@ class Encoder(nn.Module):
         tokens = self._embed(pixel_values)
         bias = None if mask is None else self._attention_mask(mask, self.grid(pixel_values))
         for block in self.clip.visual.transformer.resblocks:
-            tokens = block(tokens) if bias is None else _masked_block(block, tokens, bias)
+            tokens = block(tokens, bias)
         pooled, _ = self.clip.visual._pool(tokens)
         vectors: Tensor = pooled @ self.clip.visual.proj
         return vectors
 
     def text_vectors(self, texts: Sequence[str]) -> Tensor:
-        """Return CLIP's text vectors (P, E), not normalised; longer texts are cut."""
-        device = self.clip.token_embedding.weight.device
-        vectors: Tensor = self.clip.encode_text(self.tokenizer(list(texts)).to(device))
+        """Return CLIP's text vectors (P, E), not normalised; longer texts are cut.
+
+        Notes
+        -----
+        A text's vector is read at its last token and no token looks at later ones: what pads
+        the longest text to the context, most of it, is left out. open_clip computes all of it.
+        """
+        clip = self.clip
+        tokens = self.tokenizer(list(texts)).to(clip.token_embedding.weight.device)
+        last = tokens.argmax(-1)  # of all tokens the end's number is the highest
+        length = int(last.max()) + 1
+        embedded = clip.token_embedding(tokens[:, :length]) + clip.positional_embedding[:length]
+        embedded = embedded.to(clip.transformer.get_cast_dtype())
+        mask = clip.attn_mask[:length, :length]
+        read = clip.transformer(embedded, attn_mask=mask)[torch.arange(len(last)), last]
+        vectors: Tensor = clip.ln_final(read) @ clip.text_projection
         return vectors
+
+    def tokens_beyond(self, text: str) -> int:
+        """Return how many tokens of a text are cut; 0 if the text tower reads all of it."""
+        start_and_end = 2
+        return max(len(self.tokenizer.encode(text)) + start_and_end - self.context_length, 0)
 
     def grid(self, pixel_values: Tensor) -> tuple[int, int]:
         """Return the number of patches down and across."""
@@ -178,11 +200,3 @@ def interpolate_positions(embedding: Tensor, grid: tuple[int, int]) -> Tensor:
     square = embedding[1:].T.reshape(1, -1, side, side)
     resized = F.interpolate(square, size=grid, mode="bicubic", align_corners=False)
     return torch.cat([embedding[:1], resized[0].flatten(1).T])
-
-
-def _masked_block(block: nn.Module, tokens: Tensor, mask: Tensor) -> Tensor:
-    """Run one CLIP block whose attention logits are multiplied by ``mask`` (B, 1, T, T)."""
-    update = masked_self_attention(block.attn, block.ln_1(tokens), mask)  # type: ignore[arg-type,operator]
-    tokens = tokens + update
-    rest: Tensor = block.mlp(block.ln_2(tokens))  # type: ignore[operator]
-    return tokens + rest

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -15,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from napari_clipseg.atomic import atomic_path
 from napari_clipseg.errors import OutputError, WeightsInvalid
 from napari_clipseg.model.config import ModelConfig
 
@@ -90,27 +89,33 @@ def write_file(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str,
     OutputError
         If the file cannot be written.
     """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     own = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
-        # not save_file, whose files only their owner can read
-        unfinished.write_bytes(save(own, dict(metadata)))
-        unfinished.replace(path)
-    except (SafetensorError, OSError) as error:
+        with atomic_path(path) as unfinished:
+            # not save_file, whose files only their owner can read
+            unfinished.write_bytes(save(own, dict(metadata)))
+    except SafetensorError as error:
         raise OutputError(f"{path} cannot be written: {error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
-            # a copy: what is only mapped into memory would break when the file is changed
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-            return tensors, dict(file.metadata() or {})
+            names, metadata = list(file.keys()), dict(file.metadata() or {})
+        return {name: _read_tensor(path, name) for name in names}, metadata
     except (SafetensorError, OSError) as error:
         raise _damaged(path, error) from error
+
+
+def _read_tensor(path: Path, name: str) -> Tensor:
+    """Return a copy of one tensor: what is only mapped would break when the file is changed.
+
+    The file is opened for each anew, since pages of a map that stays open count as memory of the
+    process: reading all at once took twice the size of the file.
+    """
+    with safe_open(path, framework="pt") as file:
+        tensor: Tensor = file.get_tensor(name).clone()
+        return tensor
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import huggingface_hub
+from huggingface_hub import constants
 
 from napari_clipseg.errors import UnknownName, WeightsInvalid, WeightsNotFound
 from napari_clipseg.model.catalog import (
@@ -147,7 +148,7 @@ def cache_folder(cache: str | Path | None = None) -> Path:
     -------
     Path
     """
-    chosen = cache or os.environ.get(CACHE_VARIABLE) or huggingface_hub.constants.HF_HUB_CACHE
+    chosen = cache or os.environ.get(CACHE_VARIABLE) or constants.HF_HUB_CACHE
     return Path(chosen).expanduser()
 
 

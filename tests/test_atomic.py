@@ -1,7 +1,7 @@
 import pytest
 
+from napari_clipseg.atomic import atomic_path, writable_folder
 from napari_clipseg.errors import OutputError
-from napari_clipseg.io.atomic import atomic_path, writable_folder
 
 
 def test_file_appears_when_the_block_ends(tmp_path):
