@@ -4,16 +4,17 @@ import dask.array as da
 import numpy as np
 import pytest
 import zarr
-from napari.components import ViewerModel
 from napari.layers import Image
 
 from napari_clipseg.errors import UnsupportedLayer
-from napari_clipseg.layers.geometry import Plane, PlaneReader, shown_plane, spatial, spatial_shape
-
-
-@pytest.fixture
-def viewer() -> ViewerModel:
-    return ViewerModel()
+from napari_clipseg.layers.geometry import (
+    Plane,
+    PlaneReader,
+    shown_plane,
+    spatial,
+    spatial_shape,
+    to_world,
+)
 
 
 def test_spatial_places_a_copy_exactly_on_the_layer():
@@ -136,3 +137,55 @@ def test_a_lazy_plane_keeps_its_colours():
 def test_spatial_shape_leaves_colour_out_and_takes_the_finest_level():
     assert spatial_shape(Image(np.zeros((4, 5, 3), np.uint8), rgb=True)) == (4, 5)
     assert spatial_shape(Image([np.zeros((8, 8)), np.zeros((4, 4))])) == (8, 8)
+
+
+@pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
+def test_pixels_lie_in_the_world_where_napari_draws_them(viewer):
+    """Against data_to_world, which ends in the units of the layer: here they are the viewer's."""
+    affine = [[1, 0.1, 0, 5], [0, 1, 0, 6], [0, 0, 2, 0], [0, 0, 0, 1]]
+    layer = viewer.add_image(
+        np.zeros((3, 4, 5)),
+        scale=(2, 3, 0.5),
+        translate=(1, -2, 4),
+        rotate=(10, 20, 30),
+        shear=(0.1, 0.2, 0.3),
+        affine=affine,
+    )
+    points = np.random.default_rng(0).random((6, 3)) * 5
+    expected = [layer.data_to_world(point) for point in points]
+    np.testing.assert_allclose(to_world(viewer, spatial(layer))(points), expected)
+
+
+def test_layers_of_other_units_meet_in_the_world(viewer):
+    micro = viewer.add_image(np.zeros((4, 5)), scale=(2, 2), units=("um", "um"))
+    nano = viewer.add_image(np.zeros((4, 5)), scale=(500, 500), units=("nm", "nm"))
+    to_micro, to_nano = (to_world(viewer, spatial(each)) for each in (micro, nano))
+    np.testing.assert_allclose(to_nano.inverse(to_micro((3.0, 1.0))), (12, 4))
+
+
+def test_a_plane_that_is_turned_out_of_the_screen_is_the_one_that_napari_draws(viewer):
+    data = np.arange(6.0)[:, None, None] * np.ones((6, 7, 8))
+    with pytest.warns(UserWarning, match="Non-orthogonal"):
+        layer = viewer.add_image(data, rotate=(0, 25, 0), name="turned")
+        viewer.dims.set_point(0, 2)
+        drawn = layer.get_value(viewer.dims.point, world=True)
+    plane = shown_plane(viewer, layer)
+    assert plane.axes == (1, 2)
+    assert drawn is None or drawn == plane.index[0]
+    assert plane.index[0] == round(2 * np.cos(np.deg2rad(25)))
+
+
+def test_a_layer_seen_edge_on_is_refused(viewer):
+    quarter = np.eye(4)
+    quarter[:2, :2] = [[0, -1], [1, 0]]
+    with pytest.warns(UserWarning, match="Non-orthogonal"):
+        layer = viewer.add_image(np.zeros((6, 7, 8)), affine=quarter, name="wall")
+    with pytest.raises(UnsupportedLayer, match="'wall' is rotated so far"):
+        shown_plane(viewer, layer)
+
+
+def test_a_layer_that_is_gone_is_refused(viewer):
+    layer = viewer.add_image(np.zeros((4, 5)), name="cells")
+    viewer.layers.remove(layer)
+    with pytest.raises(UnsupportedLayer, match="'cells' is not in the viewer"):
+        shown_plane(viewer, layer)

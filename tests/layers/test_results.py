@@ -1,24 +1,36 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
-from napari.components import ViewerModel
-from napari.layers import Image
 
 from napari_clipseg.engine.recipe import Recipe
 from napari_clipseg.errors import OutOfMemory
 from napari_clipseg.layers import results as module
 from napari_clipseg.layers.geometry import Plane
-from napari_clipseg.layers.results import METADATA_KEY, Results, is_ours
+from napari_clipseg.layers.legend import Legend
+from napari_clipseg.layers.query import QueryImage, QuerySettings, read_query
+from napari_clipseg.layers.results import (
+    METADATA_KEY,
+    LabelledPlane,
+    LabelResult,
+    ProbabilityResult,
+    add_quietly,
+    is_ours,
+)
 
-WHOLE = Plane((None, None), (0, 1))
+ORANGE = "#ff9e1a"
+SECOND = Plane((1, None, None), (1, 2))
 
 
 @pytest.fixture
-def viewer() -> ViewerModel:
-    return ViewerModel()
+def query(viewer) -> QueryImage:
+    image = viewer.add_image(
+        np.zeros((2, 4, 5)), scale=(3, 2, 2), translate=(1, 2, 3), units=("um",) * 3, name="stack"
+    )
+    return read_query(viewer, image)
 
 
 @pytest.fixture
@@ -26,122 +38,151 @@ def recipe() -> Recipe:
     return Recipe("fake", "0" * 64, ({"text": "cell"},), (0.0, 1.0), 0.5, {}, {})
 
 
-def test_results_have_the_shape_and_place_of_the_image(viewer):
-    image = viewer.add_image(
-        np.zeros((2, 4, 5)), scale=(3, 2, 2), translate=(1, 2, 3), units=("um",) * 3, name="stack"
+def legend_of(*values: int, colors: tuple[str, ...] = (ORANGE,)) -> Legend:
+    return Legend(
+        prompts=("cell",),
+        colors=colors,
+        values=np.array(values),
+        which=np.zeros(len(values), int),
+        area_px=np.full(len(values), 3),
+        count=np.ones(len(values), int),
+        planes=np.full(len(values), "", object),
     )
-    results = Results(image, "cell")
-    results.show(viewer)
-    for layer, dtype in ((results.probability, np.float32), (results.labels, np.int32)):
-        assert (layer.data.shape, layer.data.dtype) == ((2, 4, 5), dtype)
-        np.testing.assert_array_equal(layer.extent.world, image.extent.world)
-        assert layer.units == image.units
-        assert is_ours(layer)
-    assert not is_ours(image)
 
 
-def test_showing_results_leaves_the_selection_alone(viewer):
-    image = viewer.add_image(np.zeros((4, 5)))
-    Results(image, "cell").show(viewer)
-    assert viewer.layers.selection.active == image
+@pytest.mark.parametrize("kind", ["probability", "labels"])
+def test_results_have_the_shape_and_place_of_the_image(viewer, query, kind):
+    of_probability = kind == "probability"
+    result = ProbabilityResult(query, "cell", ORANGE) if of_probability else LabelResult(query, "x")
+    add_quietly(viewer, result.layer)
+    assert result.layer.data.shape == (2, 4, 5)
+    assert result.layer.data.dtype == (np.float32 if of_probability else np.uint16)
+    np.testing.assert_array_equal(result.layer.extent.world, query.layer.extent.world)
+    assert result.layer.units == query.layer.units
+    assert is_ours(result.layer)
+    assert not is_ours(query.layer)
 
 
-def test_showing_results_twice_adds_them_once(viewer):
-    results = Results(viewer.add_image(np.zeros((4, 5))), "cell")
-    results.show(viewer)
-    results.show(viewer)
-    assert len(viewer.layers) == 3
+def test_the_result_of_a_coarse_level_has_its_pixels_where_they_are(viewer):
+    image = viewer.add_image([np.zeros((8, 12)), np.zeros((4, 6))], scale=(2, 2))
+    query = read_query(viewer, image, QuerySettings(level=1))
+    layer = ProbabilityResult(query, "cell", ORANGE).layer
+    assert layer.data.shape == (4, 6)
+    np.testing.assert_allclose(layer.data_to_world((0, 0)), image.data_to_world((0.5, 0.5)))
+    np.testing.assert_allclose(layer.data_to_world((3, 5)), image.data_to_world((6.5, 10.5)))
 
 
-def test_results_fit_only_while_they_are_there_and_unchanged(viewer):
-    image = viewer.add_image(np.zeros((4, 5)))
-    results = Results(image, "cell")
-    assert not results.fit(viewer, image)
-    results.show(viewer)
-    assert results.fit(viewer, image)
-    image.scale = (2, 2)
-    assert not results.fit(viewer, image)
-    image.scale = (1, 1)
-    image.data = np.zeros((6, 7))
-    assert not results.fit(viewer, image)
+def test_adding_a_result_leaves_the_selection_alone_and_adds_it_once(viewer, query):
+    layer = ProbabilityResult(query, "cell", ORANGE).layer
+    add_quietly(viewer, layer)
+    add_quietly(viewer, layer)
+    assert len(viewer.layers) == 2
+    assert viewer.layers.selection.active == query.layer
 
 
-def test_results_whose_layer_was_removed_do_not_fit(viewer):
-    image = viewer.add_image(np.zeros((4, 5)))
-    results = Results(image, "cell")
-    results.show(viewer)
-    viewer.layers.remove(results.labels)
-    assert not results.fit(viewer, image)
+def test_results_fit_only_while_they_are_there_and_unchanged(viewer, query):
+    results = (ProbabilityResult(query, "cell", ORANGE), LabelResult(query, "cell"))
+    for result in results:
+        assert not result.fits(viewer, query)
+        add_quietly(viewer, result.layer)
+        assert result.fits(viewer, query)
+        result.layer.translate = (1, 2, 4)
+        assert not result.fits(viewer, query)
+        result.layer.translate = (1, 2, 3)
+        assert result.fits(viewer, query)
+        result.layer.data = np.zeros((2, 6, 7), result.layer.data.dtype)
+        assert not result.fits(viewer, query)
 
 
-def test_rows_and_labels_go_to_their_plane_only(viewer, recipe):
-    image = viewer.add_image(np.zeros((3, 4, 5)))
-    results, plane = Results(image, "cell"), Plane((1, None, None), (1, 2))
-    results.begin(plane)
-    results.write_rows(plane, (2, 4), np.ones((4, 5), np.float32))
-    results.finish(plane, recipe)
-    results.write_labels(plane, np.full((4, 5), 7, np.int32), 0.25)
-    assert results.probability.data.sum() == results.probability.data[1, 2:].sum() == 10
-    assert (results.labels.data[1] == 7).all()
-    assert not results.labels.data[[0, 2]].any()
+def test_a_plane_is_written_in_the_memory_of_the_layer(query):
+    result = ProbabilityResult(query, "cell", ORANGE)
+    result.target(Plane((1, None, None), (2, 1)))[4, 0] = 0.5
+    assert result.layer.data[1, 0, 4] == 0.5
 
 
-def test_each_plane_carries_its_recipe(viewer, recipe):
-    image = viewer.add_image(np.zeros((3, 4, 5)))
-    results, plane = Results(image, "cell"), Plane((1, None, None), (1, 2))
-    results.finish(plane, recipe)
-    results.write_labels(plane, np.zeros((4, 5), np.int32), 0.25)
-    assert Recipe.from_json(results.probability.metadata[METADATA_KEY]["[1, :, :]"]) == recipe
-    assert json.loads(results.labels.metadata[METADATA_KEY]["[1, :, :]"])["threshold"] == 0.25
+def test_each_complete_plane_carries_its_recipe(query, recipe):
+    result = ProbabilityResult(query, "cell", ORANGE)
+    result.begin(SECOND)
+    assert result.layer.metadata[METADATA_KEY] == {}
+    result.finish(SECOND, recipe)
+    assert Recipe.from_json(result.layer.metadata[METADATA_KEY]["[1, :, :]"]) == recipe
+    assert list(result.recipes) == [SECOND]
 
 
-def test_beginning_again_empties_the_plane(viewer, recipe):
-    results = Results(Image(np.zeros((4, 5))), "cell")
-    results.write_rows(WHOLE, (0, 4), np.ones((4, 5), np.float32))
-    results.finish(WHOLE, recipe)
-    results.write_labels(WHOLE, np.ones((4, 5), np.int32), 0.5)
-    results.begin(WHOLE)
-    assert not results.probability.data.any()
-    assert not results.labels.data.any()
-    assert results.planes == {}
-    assert results.labels.metadata[METADATA_KEY] == {}
+def test_what_is_begun_is_not_complete_until_it_is_restored(query, recipe):
+    result = ProbabilityResult(query, "cell", ORANGE)
+    result.finish(SECOND, recipe)
+    result.begin(SECOND)
+    assert result.recipes == {}
+    result.restore(SECOND)
+    assert result.recipes == {SECOND: recipe}
+    result.restore(Plane((0, None, None), (1, 2)))
+    assert list(result.layer.metadata[METADATA_KEY]) == ["[1, :, :]"]
 
 
-def test_a_preview_shows_the_threshold_and_ends_as_it_began(viewer):
-    results = Results(Image(np.zeros((4, 5))), "cell")
-    results.probability.visible = False
-    results.preview(0.3)
-    assert (results.probability.visible, results.labels.visible) == (True, False)
-    low, high = results.probability.colormap.map([0.29, 0.31])
+def test_a_preview_shows_the_threshold_and_ends_as_it_began(query):
+    result = ProbabilityResult(query, "cell", "#0000ff")
+    result.layer.visible = False
+    result.preview(0.3)
+    assert result.layer.visible
+    low, high = result.layer.colormap.map([0.29, 0.31])
     assert (low[3], high[3]) == (0, 1)
-    results.preview(0.4)
-    results.end_preview()
-    assert (results.probability.visible, results.labels.visible) == (False, True)
-    assert 0.4 < results.probability.colormap.map([0.5])[0][3] < 0.6
+    result.preview(0.4)
+    result.end_preview()
+    assert not result.layer.visible
+    np.testing.assert_allclose(result.layer.colormap.map([0.5])[0], (0, 0, 1, 0.5), atol=0.01)
 
 
-def test_a_result_too_large_for_memory_is_refused(monkeypatch):
+def test_labels_show_their_legend_and_colours(query):
+    result = LabelResult(query, "cell")
+    result.show(SECOND, LabelledPlane(legend_of(1), json.dumps({"a": 1})))
+    assert result.layer.features["area_px"].tolist() == [3]
+    assert result.layer.features["area_µm²"].tolist() == pytest.approx([12])
+    assert result.layer.metadata[METADATA_KEY] == {"[1, :, :]": '{"a": 1}'}
+    result.restyle("cell", "#00ff00")
+    np.testing.assert_allclose(result.layer.get_color(1), (0, 1, 0, 1))
+    result.restyle("another", "#0000ff")
+    np.testing.assert_allclose(result.layer.get_color(1), (0, 1, 0, 1))
+
+
+def test_the_same_colours_are_not_set_again(query):
+    result = LabelResult(query, "cell")
+    result.show(SECOND, LabelledPlane(legend_of(1), "{}"))
+    colormap = result.layer.colormap
+    result.show(SECOND, LabelledPlane(dataclasses.replace(legend_of(1)), "{}"))
+    assert result.layer.colormap is colormap
+
+
+def test_labels_are_widened_without_a_change(query):
+    result = LabelResult(query, "cell")
+    result.target(SECOND)[1, 1] = 65535
+    result.widen()
+    assert result.layer.data.dtype == np.int32
+    assert result.layer.data[1, 1, 1] == 65535
+
+
+def test_hidden_labels_come_back_as_they_were(query):
+    result = LabelResult(query, "cell")
+    for visible in (True, False):
+        result.layer.visible = visible
+        result.hide()
+        result.hide()
+        assert not result.layer.visible
+        result.end_preview()
+        assert result.layer.visible is visible
+
+
+@pytest.mark.parametrize("kind", [LabelResult, lambda *args: ProbabilityResult(*args, ORANGE)])
+def test_a_result_too_large_for_memory_is_refused(query, monkeypatch, kind):
     def refuse(*_):
         raise MemoryError
 
-    image = Image(np.zeros((4, 5)))
     monkeypatch.setattr(module.np, "zeros", refuse)
     with pytest.raises(OutOfMemory, match="crop the image"):
-        Results(image, "cell")
+        kind(query, "cell")
 
 
-def test_a_run_that_did_not_end_gives_back_what_it_replaced(viewer, recipe):
-    results = Results(viewer.add_image(np.zeros((4, 5))), "cell")
-    results.show(viewer)
-    assert not results.restore()
-    results.write_rows(WHOLE, (0, 4), np.full((4, 5), 0.7, np.float32))
-    results.finish(WHOLE, recipe)
-    results.write_labels(WHOLE, np.ones((4, 5), np.int32), 0.5)
-    before = dict(results.labels.metadata[METADATA_KEY])
-    results.begin(WHOLE)
-    assert results.probability.data.max() == results.labels.data.max() == 0
-    assert results.restore()
-    assert (results.probability.data == np.float32(0.7)).all()
-    assert (results.labels.data == 1).all()
-    assert results.labels.metadata[METADATA_KEY] == before
-    assert list(results.planes) == [WHOLE]
+def test_a_long_title_is_shortened_in_the_name_of_the_layer(query):
+    result = ProbabilityResult(query, "a very long thing to look for " * 9, ORANGE)
+    assert len(result.layer.name) < 90
+    assert result.layer.name.endswith("… (probability)")

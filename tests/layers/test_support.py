@@ -1,17 +1,14 @@
 from __future__ import annotations
 
+import dask.array as da
 import numpy as np
 import pytest
-from napari.components import ViewerModel
+from napari.layers import Image
 
-from napari_clipseg.errors import PromptError
+from napari_clipseg.errors import PromptError, UnsupportedLayer
+from napari_clipseg.layers import support as module
 from napari_clipseg.layers.query import read_query
 from napari_clipseg.layers.support import paint_example, read_support
-
-
-@pytest.fixture
-def viewer() -> ViewerModel:
-    return ViewerModel()
 
 
 def labels_of(shape: tuple[int, ...], *at: int | slice, value: int = 1) -> np.ndarray:
@@ -67,27 +64,134 @@ def test_labels_in_other_units_count_where_they_lie_on_the_image(viewer):
     assert np.argwhere(mask).tolist() == [[2, 3]]
 
 
-@pytest.mark.parametrize("place", [{"scale": (2, 2)}, {"rotate": 90}, {"shear": [0.5]}])
-def test_labels_with_other_pixels_are_refused(viewer, place):
+def test_labels_of_another_pixel_size_count_where_they_lie_on_the_image(viewer):
     image = viewer.add_image(np.zeros((6, 8)), name="cells")
-    layer = viewer.add_labels(labels_of((6, 8), 2, 3), **place)
-    with pytest.raises(PromptError, match=r"another size or direction.*'cells'"):
-        read_support(viewer, layer, read_query(viewer, image))
+    layer = viewer.add_labels(labels_of((3, 4), 1, 2), scale=(2, 2), translate=(0.5, 0.5))
+    mask = read_support(viewer, layer, read_query(viewer, image)).mask
+    assert np.argwhere(mask).tolist() == [[2, 4], [2, 5], [3, 4], [3, 5]]
+
+
+def test_the_label_that_is_asked_for_counts_rather_than_the_selected_one(viewer):
+    image = viewer.add_image(np.zeros((6, 8)))
+    data = labels_of((6, 8), 2, 3, value=200)
+    data[4, 4] = 1
+    query, layer = read_query(viewer, image), viewer.add_labels(data, name="example")
+    assert np.argwhere(read_support(viewer, layer, query, value=200).mask).tolist() == [[2, 3]]
+    assert np.argwhere(read_support(viewer, layer, query).mask).tolist() == [[4, 4]]
+    with pytest.raises(PromptError, match="label 300 of 'example'"):
+        read_support(viewer, layer, query, value=300)
+
+
+def test_an_example_on_another_image_brings_that_image(viewer):
+    image = viewer.add_image(np.zeros((6, 8)), contrast_limits=(0, 1))
+    other = viewer.add_image(
+        np.arange(30).reshape(5, 6), scale=(3, 3), translate=(50, 50), contrast_limits=(5, 20)
+    )
+    layer = viewer.add_layer(paint_example(other))
+    layer.data[2, 3] = 1
+    prompt = read_support(viewer, layer, read_query(viewer, image), image=read_query(viewer, other))
+    assert np.argwhere(prompt.mask).tolist() == [[2, 3]]
+    np.testing.assert_array_equal(prompt.image, other.data)
+    assert prompt.contrast == (5.0, 20.0)
+
+
+def test_an_example_may_be_drawn_as_a_shape(viewer):
+    image = viewer.add_image(np.zeros((20, 30)), scale=(2, 2))
+    square = np.array([(2.5, 3.5), (2.5, 6.5), (4.5, 6.5), (4.5, 3.5)]) * 2
+    layer = viewer.add_shapes([square], shape_type="polygon")
+    mask = read_support(viewer, layer, read_query(viewer, image)).mask
+    assert np.argwhere(mask).tolist() == [[y, x] for y in (3, 4) for x in (4, 5, 6)]
+
+
+def test_an_example_on_a_plane_that_is_not_shown_brings_its_plane(viewer):
+    data = np.arange(5.0)[:, None, None] * np.ones((5, 6, 7))
+    image = viewer.add_image(data, contrast_limits=(0, 4))
+    layer = viewer.add_layer(paint_example(image))
+    layer.data[0, 1, 2] = layer.data[3, 4, 5] = 1
+    viewer.dims.set_point(0, 4)
+    prompt = read_support(viewer, layer, read_query(viewer, image))
+    assert np.argwhere(prompt.mask).tolist() == [[4, 5]]
+    np.testing.assert_array_equal(prompt.image, data[3])
+
+
+def test_a_shape_on_a_plane_that_is_not_shown_brings_its_plane(viewer):
+    data = np.arange(5.0)[:, None, None] * np.ones((5, 9, 9))
+    image = viewer.add_image(data, contrast_limits=(0, 4), scale=(2, 1, 1))
+    square = [(6, 2.5, 2.5), (6, 2.5, 4.5), (6, 3.5, 4.5), (6, 3.5, 2.5)]
+    layer = viewer.add_shapes([square], shape_type="polygon")
+    viewer.dims.set_point(0, 0)
+    prompt = read_support(viewer, layer, read_query(viewer, image))
+    assert np.argwhere(prompt.mask).tolist() == [[3, 3], [3, 4]]
+    np.testing.assert_array_equal(prompt.image, data[3])
+
+
+def test_a_far_example_of_a_huge_stack_is_not_searched_for(viewer, monkeypatch):
+    monkeypatch.setattr(module, "SEARCH_PX", 3 * 42)
+    image = viewer.add_image(np.zeros((9, 6, 7)))
+    layer = viewer.add_layer(paint_example(image))
+    viewer.dims.set_point(0, 4)
+    query = read_query(viewer, image)
+    layer.data[2, 1, 1] = 1
+    with pytest.raises(PromptError, match="as it is shown, or near"):
+        read_support(viewer, layer, query)
+    layer.data[5, 1, 1] = 1
+    assert read_support(viewer, layer, query).mask.any()
 
 
 def test_an_example_beside_the_image_is_empty(viewer):
-    image = viewer.add_image(np.zeros((6, 8)))
-    layer = viewer.add_labels(labels_of((6, 8), 2, 3), translate=(100, 100))
-    with pytest.raises(PromptError, match="Nothing is painted"):
+    image = viewer.add_image(np.zeros((6, 8)), name="cells")
+    layer = viewer.add_labels(labels_of((6, 8), 2, 3), translate=(100, 100), name="example")
+    with pytest.raises(PromptError, match="label 1 of 'example' on 'cells'"):
         read_support(viewer, layer, read_query(viewer, image))
 
 
-def test_an_empty_example_and_the_background_are_refused(viewer):
+def test_empty_examples_the_background_and_all_of_the_image_are_refused(viewer):
     image = viewer.add_image(np.zeros((6, 8)))
     layer = viewer.add_labels(np.zeros((6, 8), np.uint8))
     query = read_query(viewer, image)
     with pytest.raises(PromptError, match="paint over one example"):
         read_support(viewer, layer, query)
+    with pytest.raises(PromptError, match="draw one example"):
+        read_support(viewer, viewer.add_shapes(ndim=2), query)
+    layer.data[:] = 1
+    with pytest.raises(PromptError, match="paint only the example"):
+        read_support(viewer, layer, query)
     layer.selected_label = 0
     with pytest.raises(PromptError, match="select another label"):
         read_support(viewer, layer, query)
+
+
+def test_an_example_that_is_gone_is_refused(viewer):
+    image = viewer.add_image(np.zeros((6, 8)))
+    layer = viewer.add_layer(paint_example(image))
+    viewer.layers.remove(layer)
+    with pytest.raises(UnsupportedLayer, match="'Image: example' is not in the viewer"):
+        read_support(viewer, layer, read_query(viewer, image))
+
+
+def test_an_example_for_a_huge_stack_takes_memory_only_where_it_is_painted(viewer):
+    huge = da.zeros((2_000_000, 200, 200), chunks=(1, 200, 200), dtype=np.uint8)
+    image = Image(huge, contrast_limits=(0, 1))
+    layer = paint_example(image)
+    layer.data[7, 150:152, 3] = 1
+    assert layer.data.shape == huge.shape
+    assert layer.data[7, 149:153, 3].tolist() == [0, 1, 1, 0]
+
+
+def test_an_example_that_memory_does_not_hold_is_kept_in_chunks(viewer, monkeypatch):
+    shape, zeros = (3, 2000, 1500), np.zeros
+
+    def refuse(wanted, *rest, **more):
+        if wanted == shape:
+            raise MemoryError
+        return zeros(wanted, *rest, **more)
+
+    image = viewer.add_image(da.zeros(shape, dtype=np.uint8), contrast_limits=(0, 1))
+    monkeypatch.setattr(module.np, "zeros", refuse)
+    layer = viewer.add_layer(paint_example(image))
+    viewer.dims.set_point(0, 2)
+    layer.brush_size = 1
+    layer.paint((2, 1400, 5), 1)
+    assert layer.data.nchunks_initialized == 1
+    mask = read_support(viewer, layer, read_query(viewer, image)).mask
+    assert np.argwhere(mask).tolist() == [[1400, 5]]

@@ -1,141 +1,113 @@
 from __future__ import annotations
 
-import dataclasses
-import threading
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
 
-from napari_clipseg.engine.pixels import Pixels
-from napari_clipseg.engine.prompts import MaskPrompt, Mix
 from napari_clipseg.widget.job import Load
 from napari_clipseg.widget.panel import Panel
+from napari_clipseg.widget.preload import give_triton_its_own_llvm
 
-ROWS = 8
+# these tests draw before some of them import torch
+give_triton_its_own_llvm()
 
+# the tests of this folder share the engine that lies beside them
+sys.path.insert(0, str(Path(__file__).parent))
 
-@dataclasses.dataclass(frozen=True)
-class FakeTile:
-    index: int
-    total: int
-    rows: tuple[int, int]
-
-
-class FakeFeatures:
-    """Finds the bright pixels, whatever is asked for; "dark" finds the others."""
-
-    def __init__(self, engine: FakeEngine, values: np.ndarray, contrast: tuple[float, float]):
-        self.engine, self.values, self.contrast = engine, values, contrast
-        self.shape, self.tiles, self.nbytes = values.shape, -(-len(values) // ROWS), 1000
-
-    def run(self, prompts: Any, out: np.ndarray):
-        self.engine.decoded.append([each.name for each in prompts])
-        for index in range(self.tiles):
-            if index >= self.engine.tiles_before_gate:
-                assert self.engine.gate.wait(20)
-            if self.engine.failure is not None:
-                raise self.engine.failure
-            first, end = index * ROWS, min((index + 1) * ROWS, len(self.values))
-            for number, prompt in enumerate(prompts):
-                values = self.values[first:end]
-                out[number, first:end] = 1 - values if prompt.name == "dark" else values
-            self.engine.computed += 1
-            yield FakeTile(index + 1, self.tiles, (first, end))
-
-
-class FakeEngine:
-    """What the tests steer and look at; calling it with model and zoom gives a segmenter."""
-
-    def __init__(self) -> None:
-        self.loaded: list[tuple[str, float]] = []
-        self.images: list[Any] = []
-        self.prompts: list[Any] = []
-        self.decoded: list[list[str]] = []
-        self.computed = 0
-        self.failure: Exception | None = None
-        self.load_failure: Exception | None = None
-        self.gate = threading.Event()
-        self.gate.set()
-        self.tiles_before_gate = 0
-        self.threshold, self.model_name, self.weights_hash = 0.5, "fake", "0" * 64
-
-    def __call__(self, model: str, zoom: float) -> FakeEngine:
-        if self.load_failure is not None:
-            raise self.load_failure
-        self.loaded.append((model, zoom))
-        return self
-
-    def settings(self) -> dict[str, Any]:
-        return {"tile": ROWS}
-
-    def run(self, image: Any, prompts: Any, out: np.ndarray, *, contrast: Any):
-        pixels = Pixels(image, contrast=contrast)
-        values = pixels.read((0, 0, *pixels.shape)).mean(axis=2)
-        self.images.append(values)
-        self.prompts.extend(prompts)
-        features = FakeFeatures(self, values, pixels.contrast)
-        yield from features.run(prompts, out)
-        return features
-
-    @property
-    def calls(self) -> int:
-        return len(self.decoded)
-
-    @property
-    def masks(self) -> list[np.ndarray]:
-        found = [each.mask if isinstance(each, Mix) else each for each in self.prompts]
-        return [each.mask for each in found if isinstance(each, MaskPrompt)]
+from bench import Bench  # noqa: E402
+from fake_engine import FakeEngine  # noqa: E402
 
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch):
     engine = FakeEngine()
-    monkeypatch.setattr("napari_clipseg.widget.controller.check_present", lambda model: None)
+    monkeypatch.setattr("napari_clipseg.widget.run.check_present", lambda model: None)
+    monkeypatch.setattr("napari_clipseg.widget.estimate.check_present", lambda model: None)
     yield engine
     engine.gate.set()
 
 
+@pytest.fixture
+def bench(qtbot: Any, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr("napari_clipseg.widget.feature_cache.cache_folder", lambda: tmp_path)
+    notification_manager.records.clear()
+    bench = Bench(qtbot, engine)
+    yield bench
+    bench.leave()
+
+
 class Person:
-    """Sits at a viewer with the panel open."""
+    """Sits at a viewer with the panel open, and has a mouse and a keyboard."""
 
     def __init__(self, viewer: Any, load: Load, qtbot: Any) -> None:
         self.viewer, self.qtbot = viewer, qtbot
         self.panel = Panel(viewer, load)
-        viewer.window.add_dock_widget(self.panel)
+        self.dock = viewer.window.add_dock_widget(self.panel)
         notification_manager.records.clear()
 
-    def type(self, text: str) -> None:
-        self.panel.prompt.value = text
-
-    def press_enter(self) -> None:
-        self.panel.prompt.native.returnPressed.emit()
+    def add(self, text: str) -> None:
+        """Type a prompt and press Enter."""
+        QTest.keyClicks(self.panel.line, text)
+        QTest.keyClick(self.panel.line, Qt.Key.Key_Return)
 
     def press(self, button: Any) -> None:
-        button.native.click()
+        QTest.mouseClick(button, Qt.MouseButton.LeftButton, pos=QPoint(8, 8))
+
+    def drag(self, bar: Any, *steps: int) -> None:
+        """Drag a slider from its middle and keep the mouse down."""
+        start = QPoint(bar.width() // 2, bar.height() // 2)
+        QTest.mousePress(bar, Qt.MouseButton.LeftButton, pos=start)
+        for step in steps:
+            QTest.mouseMove(bar, start + QPoint(step, 0))
+
+    def let_go(self, bar: Any) -> None:
+        QTest.mouseRelease(bar, Qt.MouseButton.LeftButton)
+
+    def choose(self, combo: Any, text: str) -> None:
+        """Choose an entry of a combo by its text, as with the keyboard."""
+        texts = [combo.itemText(index) for index in range(combo.count())]
+        assert text in texts, texts
+        while combo.currentText() != text:
+            down = texts.index(text) > combo.currentIndex()
+            QTest.keyClick(combo, Qt.Key.Key_Down if down else Qt.Key.Key_Up)
+
+    def go_to(self, row: int) -> None:
+        self.panel.table.go_to(self.panel.prompts.entries[row].row.key)
 
     def sees(self, words: str) -> None:
         """Wait until the status line holds these words."""
 
         def check() -> None:
-            assert words in self.panel.status.value
+            assert words in self.panel.status.text()
 
-        self.qtbot.waitUntil(check, timeout=20_000)
+        self.qtbot.waitUntil(check, timeout=60_000)
 
-    def run(self, text: str) -> None:
-        """Run a prompt and wait for its labels."""
-        self.type(text)
-        self.press_enter()
-        self.sees("objects")
+    def run(self, text: str = "") -> None:
+        """Add a prompt if there is one, press Run and wait for the labels."""
+        QTest.keyClicks(self.panel.line, text)
+        self.press(self.panel.run)
+        self.is_done()
+
+    def is_done(self) -> None:
+        self.sees("object")
         self.is_free()
 
     def is_free(self) -> None:
-        self.qtbot.waitUntil(lambda: self.panel.run.enabled, timeout=20_000)
+        self.qtbot.waitUntil(self.panel.run.isEnabled, timeout=60_000)
 
     @property
     def told(self) -> list[str]:
         return [record.message for record in notification_manager.records]
+
+    @property
+    def names(self) -> list[str]:
+        return [layer.name for layer in self.viewer.layers]
 
     def layer(self, words: str) -> Any:
         return next(each for each in self.viewer.layers if words in each.name)
@@ -143,8 +115,8 @@ class Person:
 
 @pytest.fixture
 def show() -> bool:
-    """Whether the window is really drawn, which screenshots need."""
-    return False
+    """Whether the window is really drawn, which screenshots and the mouse need."""
+    return True
 
 
 @pytest.fixture

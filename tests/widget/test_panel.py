@@ -4,368 +4,398 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractScrollArea,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QLabel,
+    QMenu,
+    QScrollArea,
+    QScrollBar,
+    QWidget,
+)
 from superqt.utils import WorkerBase
 
+from napari_clipseg.engine.knowledge import Knowledge
 from napari_clipseg.errors import EngineError, WeightsNotFound
-from napari_clipseg.layers.results import METADATA_KEY
-from napari_clipseg.widget.panel import RELABEL_MS
+from napari_clipseg.widget.controls import REST_MS, Section, Slider
+from napari_clipseg.widget.image_section import ImageSection
+from napari_clipseg.widget.model_section import ModelSection
+from napari_clipseg.widget.prompt_detail import PromptDetail
+from napari_clipseg.widget.results_section import ResultsSection
 
 pytestmark = pytest.mark.display
 
 
-def test_enter_makes_two_layers_exactly_on_the_image(person, engine, cells):
-    image = person.viewer.add_image(
-        cells, scale=(0.5, 0.25), translate=(100, 7), rotate=30, units=("um", "um"), name="cells"
+def test_type_enter_run_gives_layers_on_the_image_and_says_what_was_found(person, engine, cells):
+    image = person.viewer.add_image(cells, scale=(0.5, 0.25), units=("um", "um"), name="cells")
+    person.add("bright")
+    assert person.panel.status.text() == "Run encodes 'cells', then finds bright."
+    assert engine.runs == []
+    person.run()
+    labels = person.layer("(labels)")
+    np.testing.assert_array_equal(labels.data > 0, cells > 128)
+    np.testing.assert_allclose(
+        labels.data_to_world((19.5, 23.5)), image.data_to_world((19.5, 23.5))
     )
-    person.run("bright")
-    for words in ("(probability)", "(labels)"):
-        layer = person.layer(words)
-        for corner in ((0, 0), (19.5, 23.5), (31, 39)):
-            np.testing.assert_allclose(layer.data_to_world(corner), image.data_to_world(corner))
-        assert layer.units == image.units
-    np.testing.assert_array_equal(person.layer("(labels)").data > 0, cells > 128)
-    assert "bright: 2 objects" in person.panel.status.value
-    assert "napari_clipseg" in person.layer("(labels)").metadata
+    assert "bright: 2 objects" in person.panel.status.text()
+    assert "ncoded, 4 tiles" in person.panel.encoded.text()
+    assert "bright: found on" in person.panel.detail.sentence.text()
     assert person.told == []
 
 
-def test_a_second_prompt_encodes_nothing(person, engine, cells):
+def test_a_text_that_the_model_has_not_learned_is_told_after_the_run(person, engine, cells):
+    engine.knowledge = {
+        "bright": Knowledge("bright", "light", 0.9, True),
+        "giraffe": Knowledge("giraffe", "zebra", 0.4, False),
+    }
+    person.viewer.add_image(cells)
+    person.run("bright; giraffe")
+    known, unknown = person.panel.prompts.entries
+    assert "learned" not in known.sentence
+    assert "has not learned 'giraffe' (nearest: 'zebra')" in unknown.sentence
+    assert (known.state, unknown.state) == ("✓", "?")
+
+
+def test_once_encoded_a_row_added_by_enter_is_found_at_once(person, engine, cells):
     person.viewer.add_image(cells)
     person.run("bright")
-    person.run("dark")
-    assert len(engine.images) == 1
-    assert engine.decoded == [["bright"], ["dark"]]
-    assert "4 tiles" in person.panel.status.value
-    assert "reused" in person.panel.status.value
-    assert person.layer("dark (labels)").data[0, 0] == 1
+    person.add("dark")
+    person.sees("dark: 1 object")
+    person.is_free()
+    assert engine.decoded == [["bright"], ["bright", "dark"]]
+    assert len(engine.prepared) == 1
+    labels = person.layer("dark (labels)")
+    assert set(np.unique(labels.data)) == {1, 2, 3}
 
 
-def test_the_same_prompt_again_updates_its_own_layers_while_they_are_there(person, engine, cells):
+def test_what_asks_for_another_result_runs_again_by_itself(person, engine, cells):
+    person.viewer.add_image(cells)
+    person.add("bright; dark")
+    person.run()
+    runs = len(engine.decoded)
+    person.go_to(1)
+    person.press(person.panel.detail.negative)
+    person.qtbot.waitUntil(lambda: len(engine.decoded) == runs + 1, timeout=5000)
+    person.is_free()
+    person.qtbot.waitUntil(lambda: "dark" not in person.panel.status.text(), timeout=5000)
+    person.panel.model_fold.unfold(True)
+    person.choose(person.panel.template, "a photo of a {}")
+    person.qtbot.waitUntil(lambda: len(engine.decoded) == runs + 2, timeout=5000)
+    person.is_free()
+    person.panel.table.setFocus()
+    QTest.keyClick(person.panel.table, Qt.Key.Key_Delete)
+    person.qtbot.waitUntil(lambda: engine.decoded[-1] == ["bright"], timeout=5000)
+    person.is_free()
+    assert len(engine.prepared) == 1
+
+
+def test_what_was_asked_during_a_run_is_done_after_it(person, engine, cells):
     person.viewer.add_image(cells)
     person.run("bright")
-    before = list(person.viewer.layers)
-    person.layer("(labels)").data[...] = 9
-    person.run("bright")
-    assert list(person.viewer.layers) == before
-    assert person.layer("(labels)").data.max() == 2
-    person.viewer.layers.remove(person.layer("(labels)"))
-    person.run("bright")
-    assert person.layer("(labels)").data.max() == 2
-    assert person.layer("(labels)") not in before
+    engine.gate.clear()
+    person.press(person.panel.run)
+    person.add("dark")
+    person.add("third")
+    engine.gate.set()
+    person.sees("third:")
+    person.is_free()
+    assert engine.decoded[1:] == [["bright"], ["bright", "dark", "third"]]
 
 
-def test_what_changes_the_input_is_encoded_anew(person, engine, cells):
-    image = person.viewer.add_image(cells, name="one")
-    person.run("bright")
-
-    def other_image():
-        person.panel.image.value = person.viewer.add_image(cells, name="two")
-
-    changes = [
-        lambda: setattr(image, "data", cells[::-1].copy()),
-        lambda: setattr(image, "contrast_limits", (0, 100)),
-        lambda: setattr(person.panel.zoom, "value", 2),
-        lambda: setattr(person.panel.model, "value", "rd16"),
-        other_image,
-    ]
-    for count, change in enumerate(changes, start=2):
-        change()
-        person.run("bright")
-        assert len(engine.images) == count
-        assert "reused" not in person.panel.status.value
-    assert engine.loaded == [("starter", 1), ("starter", 2), ("rd16", 2)]
-
-
-def test_several_prompts_get_two_layers_each(person, engine, cells):
-    person.viewer.add_image(cells)
-    person.run("bright; dark ;bright")
-    assert engine.decoded == [["bright", "dark"]]
-    assert len(person.viewer.layers) == 5
-    dark, bright = person.layer("dark (prob").data, person.layer("bright (prob").data
-    np.testing.assert_allclose(dark + bright, 1)
-
-
-def test_dragging_the_threshold_never_calls_the_engine(person, engine, cells, qtbot):
+def test_dragging_a_threshold_changes_colours_only_and_letting_go_makes_labels(
+    person, engine, cells, qtbot
+):
     person.viewer.add_image(cells, contrast_limits=(0, 255))
     person.run("bright")
     computed, labels = engine.computed, person.layer("(labels)")
-    for threshold in np.linspace(0.5, 0.9, 9):
-        person.panel.threshold.value = threshold
+    bar = person.panel.detail.threshold.bar
+    person.drag(bar, 10, 20, 60)
     assert not labels.visible
-    assert labels.data.max() == 2
+    assert person.layer("(probability)").colormap.controls[1] == pytest.approx(
+        person.panel.detail.threshold.value()
+    )
+    qtbot.wait(REST_MS + 100)
+    assert not labels.visible
+    person.let_go(bar)
     qtbot.waitUntil(lambda: labels.visible, timeout=5000)
+    assert person.panel.detail.threshold.value() > 0.79
     np.testing.assert_array_equal(labels.data > 0, cells == 255)
     assert engine.computed == computed
-    assert '"threshold": 0.9' in labels.metadata[METADATA_KEY]["[:, :]"]
 
 
-def test_the_minimum_size_drops_small_objects(person, engine, cells, qtbot):
+def test_letting_the_mix_go_runs_again(person, engine, cells):
+    person.viewer.add_image(cells)
+    person.add("bright")
+    person.press(person.panel.detail.paint)
+    person.panel.detail.example.value().paint((7, 9), 1)
+    person.run()
+    runs = len(engine.runs)
+    bar = person.panel.detail.text_share.bar
+    person.drag(bar, -20, -40)
+    assert len(engine.runs) == runs
+    person.let_go(bar)
+    person.qtbot.waitUntil(lambda: len(engine.decoded) == 2, timeout=5000)
+    person.is_free()
+    (mix,) = engine.prompts
+    assert mix.weight == pytest.approx(person.panel.detail.text_share.value())
+    assert mix.weight < 0.5
+
+
+def test_an_example_is_painted_seen_and_fitted(person, engine, cells, qtbot):
+    image = person.viewer.add_image(cells, scale=(2, 2), contrast_limits=(0, 255))
+    person.add("bright")
+    person.press(person.panel.detail.paint)
+    example = person.panel.detail.example.value()
+    assert person.viewer.layers.selection.active == example
+    assert (example.mode, example.n_edit_dimensions) == ("paint", 2)
+    qtbot.waitUntil(lambda: "paint over" in person.panel.detail.sentence.text(), timeout=5000)
+    person.press(person.panel.detail.suggest)
+    assert "press Run first" in person.panel.status.text()
+    example.brush_size = 4
+    example.paint((7, 9), 1)
+    qtbot.waitUntil(person.panel.detail.picture.isVisible, timeout=5000)
+    assert person.panel.detail.picture.pixmap().width() == 96
+    person.run()
+    (mask,) = [each.mask.mask for each in engine.prompts]
+    np.testing.assert_array_equal(mask, example.data == 1)
+    assert mask.shape == image.data.shape
+    person.press(person.panel.detail.suggest)
+    person.sees("object")
+    assert 0.05 <= person.panel.detail.threshold.value() < 200 / 255
+    assert person.panel.prompts.entries[0].chosen
+
+
+def test_painting_on_an_encoded_image_waits_for_the_brush(person, engine, cells, qtbot):
     person.viewer.add_image(cells)
     person.run("bright")
-    person.panel.min_size.value = 50
-    qtbot.waitUntil(lambda: "1 objects" in person.panel.status.value, timeout=5000)
-    assert set(np.unique(person.layer("(labels)").data)) == {0, 1}
-
-
-def test_the_threshold_of_the_model_is_taken_over_until_one_is_chosen(person, engine, cells):
-    engine.threshold = 0.3
-    person.viewer.add_image(cells)
-    person.run("bright")
-    assert person.panel.threshold.value == pytest.approx(0.3)
-    person.panel.threshold.value = 0.7
-    person.sees("objects")
+    person.press(person.panel.detail.paint)
+    assert "paint over one example" in person.panel.status.text()
+    assert engine.decoded == [["bright"]]
+    assert person.told == []
+    person.panel.detail.example.value().paint((7, 9), 1)
     person.run("dark")
-    assert person.panel.threshold.value == pytest.approx(0.7)
+    assert engine.decoded == [["bright"], ["bright + example", "dark"]]
+    assert person.told == []
 
 
-def test_cancel_stops_after_the_tile_and_keeps_what_is_done(person, engine, cells):
+def test_an_example_that_leaves_the_viewer_leaves_its_row(person, cells):
+    person.viewer.add_image(cells)
+    person.add("bright")
+    person.press(person.panel.detail.paint)
+    person.viewer.layers.remove(person.panel.detail.example.value())
+    assert person.panel.prompts.entries[0].row.example is None
+    assert person.panel.detail.example.currentText() == "none"
+
+
+def test_results_are_made_anew_without_the_model(person, engine, cells, qtbot):
+    person.viewer.add_image(cells)
+    person.run("bright; dark")
+    computed = engine.computed
+    person.panel.results_fold.header.click()
+    results = person.panel.results
+    person.choose(results.output, "each prompt its own")
+    qtbot.waitUntil(lambda: set(np.unique(person.layer("dark (labels)").data)) == {1, 2})
+    results.min_size.selectAll()
+    QTest.keyClicks(results.min_size, "50")
+    QTest.keyClick(results.min_size, Qt.Key.Key_Return)
+    labels = person.layer("dark (labels)")
+    qtbot.waitUntil(lambda: (labels.data == 1).sum() == 60, timeout=5000)
+    person.choose(results.mode, "one for each prompt")
+    qtbot.waitUntil(lambda: any(n.endswith(": bright (labels)") for n in person.names))
+    person.sees("dark: 1 object")
+    assert engine.computed == computed
+
+
+def test_another_colour_is_that_of_the_results_at_once(person, engine, cells):
+    person.viewer.add_image(cells)
+    person.run("bright")
+    key = person.panel.prompts.entries[0].row.key
+    teal = next(a for a in person.panel.table.color_menu(key).actions() if a.text() == "teal")
+    teal.trigger()
+    color = person.layer("(probability)").colormap.colors[-1][:3]
+    np.testing.assert_allclose(color, np.array([0x44, 0xAA, 0x99]) / 255, atol=1e-6)
+
+
+def test_cancel_stops_after_the_tile(person, engine, cells):
     person.viewer.add_image(cells)
     engine.tiles_before_gate = 1
     engine.gate.clear()
-    person.type("dark")
+    person.add("dark")
     person.press(person.panel.run)
     person.sees("tile 1 of 4")
-    assert not person.panel.run.enabled
+    assert not person.panel.run.isEnabled()
     person.press(person.panel.cancel)
     engine.gate.set()
     person.sees("Cancelled")
     person.is_free()
     assert engine.computed <= 2
-    assert person.layer("(probability)").data[:8].any()
-    assert not person.layer("(probability)").data[16:].any()
-    person.run("bright")
 
 
-def test_a_second_run_during_a_run_is_refused(person, engine, cells):
-    person.viewer.add_image(cells)
-    engine.gate.clear()
-    person.type("bright")
-    person.press_enter()
-    person.press_enter()
-    assert person.told == ["A run is going on: wait until it is done, or press Cancel."]
-    engine.gate.set()
-    person.sees("2 objects")
-    assert engine.calls == 1
-
-
-def test_a_failed_run_is_told_and_run_comes_back(person, engine, cells):
-    person.viewer.add_image(cells)
-    for error in (EngineError("Tile 1 failed"), RuntimeError("Tile 1 failed")):
-        engine.failure = error
-        person.type("bright")
-        person.press_enter()
-        person.is_free()
-        assert "Tile 1 failed" in person.panel.status.value
-    assert len(person.viewer.layers) == 1
-    assert ["Tile 1 failed" in told for told in person.told] == [True, True]
-    engine.failure = None
-    person.run("bright")
-
-
-def test_a_model_that_cannot_be_loaded_adds_no_layer(person, engine, cells):
-    person.viewer.add_image(cells)
-    engine.load_failure = WeightsNotFound("fetch them")
-    person.type("bright")
-    person.press_enter()
-    person.sees("Fetch them")
-    person.is_free()
-    assert len(person.viewer.layers) == 1
-    assert len(person.told) == 1
-
-
-def test_a_painted_example_is_the_prompt(person, engine, cells):
-    image = person.viewer.add_image(cells, scale=(2, 2))
-    person.press(person.panel.paint)
-    example = person.panel.example.value
-    assert person.viewer.layers.selection.active == example
-    assert example.mode == "paint"
-    example.brush_size = 4
-    example.paint((7, 9), 1)
-    person.run("")
-    (mask,) = engine.masks
-    np.testing.assert_array_equal(mask, example.data == 1)
-    assert mask.shape == image.data.shape
-    assert person.layer("example (labels)").data.max() == 2
-
-
-def test_text_and_example_are_mixed_by_the_slider(person, engine, cells):
-    person.viewer.add_image(cells)
-    assert not person.panel.text_share.enabled
-    person.press(person.panel.paint)
-    person.panel.example.value.paint((7, 9), 1)
-    person.type("bright")
-    assert person.panel.text_share.enabled
-    person.panel.text_share.value = 0.25
-    person.run("bright")
-    (mix,) = engine.prompts
-    assert (mix.text.text, mix.weight) == ("bright", 0.25)
-
-
-def test_the_plane_of_a_permuted_stack_is_segmented_where_it_is_shown(person, engine, cells):
-    stack = np.zeros((32, 3, 40), np.uint8)
-    stack[:, 2] = cells
-    person.viewer.add_image(stack, contrast_limits=(0, 255), scale=(2, 10, 2))
-    person.viewer.dims.order = (1, 0, 2)
-    person.viewer.dims.set_point(1, 20)
-    person.run("bright")
-    labels = person.layer("(labels)").data
-    np.testing.assert_array_equal(labels[:, 2] > 0, cells > 128)
-    assert not labels[:, :2].any()
-    person.viewer.dims.set_point(1, 0)
-    person.run("dark")
-    assert len(engine.images) == 2
-
-
-def test_micrometres_beside_nanometres_find_the_right_plane(person, engine, cells):
-    stack = np.stack([cells * 0, cells * 0, cells, cells * 0])
-    person.viewer.add_image(stack, units=("um",) * 3, name="um", contrast_limits=(0, 255))
-    nano = person.viewer.add_image(
-        stack, scale=(1000,) * 3, units=("nm",) * 3, name="nm", contrast_limits=(0, 255)
-    )
-    person.viewer.dims.set_point(0, person.viewer.dims.range[0].stop * 2 / 3)
-    for name in ("um", "nm"):
-        person.panel.image.value = person.viewer.layers[name]
-        person.run("bright")
-        labels = person.layer(f"{name}: bright (labels)").data
-        assert labels.any(axis=(1, 2)).tolist() == [False, False, True, False]
-    assert person.layer("nm: bright (labels)").units == nano.units
-
-
-def test_colour_and_pyramid_images_are_segmented(person, engine, cells):
-    colour = np.repeat(cells[..., None], 3, axis=2)
-    colour[..., 1] = 0
-    person.viewer.add_image(colour, rgb=True, name="colour")
-    person.run("bright")
-    assert person.layer("colour: bright (labels)").data.shape == (32, 40)
-    pyramid = person.viewer.add_image([cells, cells[::2, ::2]], multiscale=True, name="pyramid")
-    person.panel.image.value = pyramid
-    person.run("bright")
-    np.testing.assert_array_equal(person.layer("pyramid: bright (labels)").data > 0, cells > 128)
-
-
-@pytest.mark.parametrize("deed", ["removed", "changed"])
-def test_an_image_that_goes_during_the_run_ends_it(person, engine, cells, deed):
-    image = person.viewer.add_image(cells)
-    engine.tiles_before_gate = 1
-    engine.gate.clear()
-    person.type("bright")
-    person.press_enter()
-    person.sees("tile 1")
-    if deed == "removed":
-        person.viewer.layers.remove(image)
-    else:
-        image.data = cells[:8]
-    engine.gate.set()
-    person.sees(f"The image was {deed} during the run")
-    person.is_free()
-    assert len(person.told) == 1
-
-
-def test_bad_input_gets_one_sentence_and_no_layer(person, engine, cells):
-    person.type("bright")
-    person.press_enter()
-    person.viewer.add_image(np.stack([cells, cells]))
-    person.type(" ; ")
-    person.press_enter()
-    person.press(person.panel.paint)
-    person.press_enter()
+def test_bad_input_and_failures_are_one_sentence_each_and_run_comes_back(person, engine, cells):
+    person.press(person.panel.run)
+    person.viewer.add_image(np.stack([cells, cells]), name="stack")
+    person.press(person.panel.run)
+    person.panel.model_fold.unfold(True)
+    person.add("bright")
+    person.panel.template.lineEdit().setText("without place")
+    person.press(person.panel.run)
+    person.panel.template.setCurrentIndex(0)
     person.viewer.dims.ndisplay = 3
-    person.press_enter()
-    words = ["no image", "type a prompt", "Nothing is painted", "switch to 2-D"]
+    person.press(person.panel.run)
+    person.viewer.dims.ndisplay = 2
+    words = ["no image", "type a prompt", "{}", "2-D"]
     assert len(person.told) == len(words)
     assert all(word in told for word, told in zip(words, person.told, strict=True))
-    assert len(person.viewer.layers) == 2
-    assert engine.calls == 0
+    engine.load_failure = WeightsNotFound("fetch them")
+    person.press(person.panel.run)
+    person.sees("Fetch them")
+    person.is_free()
+    assert person.names == ["stack"]
+    engine.load_failure = None
+    engine.failure = EngineError("Tile 1 failed")
+    person.press(person.panel.run)
+    person.sees("Tile 1 failed")
+    person.is_free()
+    engine.failure = None
+    person.run()
 
 
-def test_missing_weights_are_told_with_licence_and_command(person, cells, monkeypatch):
-    monkeypatch.undo()
-    monkeypatch.setattr("napari_clipseg.model.weights._find", lambda entry, cache: None)
+def test_the_time_is_told_before_anybody_waits(person, engine, cells, qtbot):
     person.viewer.add_image(cells)
-    person.panel.model.value = "rd64-refined"
-    person.type("bright")
-    person.press_enter()
-    (told,) = person.told
-    assert "napari-clipseg weights fetch rd64-refined" in told
-    assert "icence" in told
-    assert len(person.viewer.layers) == 1
+    person.add("bright")
+    person.press(person.panel.how_long)
+    qtbot.waitUntil(lambda: "bout" in person.panel.encoded.text(), timeout=10_000)
+    assert "on cpu" in person.panel.encoded.text()
+    assert person.names == ["cells"]
 
 
-def test_a_weights_file_of_ones_own_can_be_chosen(person, engine, cells, monkeypatch, tmp_path):
-    path = str(tmp_path / "own.safetensors")
-    monkeypatch.setattr(
-        "napari_clipseg.widget.panel.QFileDialog.getOpenFileName", lambda *_: (path, "")
-    )
+def test_presets_add_rows_and_take_their_template(person, cells):
     person.viewer.add_image(cells)
-    person.press(person.panel.browse)
-    person.viewer.add_image(cells)
-    person.run("bright")
-    assert person.panel.model.native.currentText().endswith("/own.safetensors")
-    assert engine.loaded == [(path, 1.0)]
-
-
-def test_the_image_combo_follows_the_layers_and_leaves_results_out(person, engine, cells):
-    image = person.viewer.add_image(cells, name="one")
-    assert person.panel.image.value == image
-    person.run("bright")
-    assert person.panel.image.choices == (image,)
-    image.name = "other"
-    assert person.panel.image.native.currentText() == "other"
+    menus = {each.text(): each.menu() for each in person.panel.presets.menu().actions()}
+    assert list(menus) == ["Microscopy", "Satellite", "Street"]
+    blood = next(each for each in menus["Microscopy"].actions() if each.text() == "Blood smear")
+    blood.trigger()
+    rows = person.panel.request().prompts
+    assert [(row.text, row.negative) for row in rows] == [
+        ("red blood cells", False),
+        ("white blood cells", False),
+        ("background", True),
+    ]
+    users = next(each for each in menus["Street"].actions() if "Road users" in each.text())
+    users.trigger()
+    assert person.panel.request().templates == ("a photo of a {}",)
 
 
 def test_two_viewers_do_not_know_of_each_other(
     person, engine, cells, make_napari_viewer_proxy, qtbot
 ):
-    other = type(person)(make_napari_viewer_proxy(), type(engine)(), qtbot)
+    other = type(person)(make_napari_viewer_proxy(show=True), type(engine)(), qtbot)
     for each in (person, other):
         each.viewer.add_image(cells)
     person.run("bright")
     assert len(other.viewer.layers) == 1
-    assert other.panel.status.value == "Ready."
-    other.run("dark")
-    assert len(person.viewer.layers) == 3
-
-
-def test_every_control_has_a_tooltip_and_fits_into_300_pixels(person, cells):
-    controls = [each for each in person.panel if each.widget_type != "Container"]
-    assert all(each.tooltip for each in controls)
-    person.viewer.add_image(cells, name="a very long name of an image, as microscopes give them")
-    person.panel.show_status("/a/path/without/any/blank/that/could/be/broken/" * 3)
-    assert person.panel.native.minimumSizeHint().width() <= 300
+    assert other.panel.prompts.entries == []
 
 
 def test_closing_the_viewer_during_a_run_leaves_no_worker(person, engine, cells, qtbot):
     person.viewer.add_image(cells)
     engine.tiles_before_gate = 1
     engine.gate.clear()
-    person.type("bright")
-    person.press_enter()
+    person.add("bright")
+    person.press(person.panel.run)
     person.sees("tile 1")
     person.viewer.close()
     engine.gate.set()
     qtbot.waitUntil(lambda: not WorkerBase._worker_set, timeout=5000)
-    qtbot.wait(2 * RELABEL_MS)
+    qtbot.wait(2 * REST_MS)
     assert engine.computed < 4
 
 
-def test_a_run_goes_on_while_the_dock_is_hidden(person, engine, cells):
+def unfold_all(person):
+    panel = person.panel
+    for section in (panel.image.more, panel.results_fold, panel.model_fold):
+        section.header.click()
+
+
+def controls(panel: QWidget) -> list[QWidget]:
+    """Return what a person can point at: all that is no mere holder of other widgets."""
+    holders = (Section, QScrollArea, QScrollBar, ImageSection, PromptDetail, ResultsSection)
+    return [
+        each
+        for each in panel.area.widget().findChildren(QWidget) + panel.findChildren(QAbstractButton)
+        if type(each) not in (QWidget, QLabel, QMenu, ModelSection, Slider)
+        and not isinstance(each, holders)
+        and not isinstance(each.parent(), QComboBox | QAbstractSpinBox | QAbstractScrollArea)
+        and not isinstance(each.parent().parent(), QComboBox | QAbstractScrollArea)
+    ]
+
+
+def test_every_control_has_a_tooltip(person, cells):
+    panel = person.panel
+    sentences = (panel.status, panel.encoded, panel.progress, panel.detail.sentence)
+    pictures = (panel.detail.picture, panel.model.facts, panel.model.licence, panel.model.outcome)
+    found = [*controls(panel), *sentences, *pictures]
+    assert len(found) > 50
+    assert [each for each in found if not each.toolTip()] == []
+
+
+def test_nothing_is_clipped_or_overlaps_at_300_pixels(person, engine, cells, qtbot):
+    person.viewer.add_image(
+        [cells, cells[::2, ::2]], name="a very long name of an image " * 3, multiscale=True
+    )
+    person.add("a text that is far too long for a dock of three hundred pixels; bright")
+    person.press(person.panel.detail.paint)
+    unfold_all(person)
+    person.panel.show_status("/a/path/without/any/blank/that/could/be/broken/" * 3)
+    area = person.panel.area
+    assert person.panel.minimumSizeHint().width() <= 300
+    assert area.widget().minimumSizeHint().width() <= 300
+    person.dock.setFloating(True)
+    person.dock.resize(300, 700)
+    qtbot.waitUntil(lambda: person.panel.width() <= 300, timeout=5000)
+    QApplication.processEvents()
+    inside = area.viewport().rect()
+    shown = [each for each in controls(person.panel) if each.isVisible()]
+    for each in shown:
+        left = each.mapTo(person.panel, QPoint(0, 0)).x()
+        assert left >= 0 and left + each.width() <= 300, each
+        needed = each.minimumSizeHint()
+        assert each.height() >= min(needed.height(), each.maximumHeight()), each
+    leaves = [each for each in shown if isinstance(each, QAbstractButton | QComboBox)]
+    boxes = [
+        (each, each.rect().translated(each.mapTo(person.panel, QPoint(0, 0)))) for each in leaves
+    ]
+    assert len(boxes) > 15
+    assert inside.width() <= 300
+    for number, (one, box) in enumerate(boxes):
+        for other, theirs in boxes[number + 1 :]:
+            same = one.isAncestorOf(other) or other.isAncestorOf(one)
+            in_area = area.isAncestorOf(one) == area.isAncestorOf(other)
+            assert same or not in_area or not box.intersects(theirs), (one, other)
+
+
+def test_tab_goes_through_the_panel_from_top_to_bottom(person, cells):
     person.viewer.add_image(cells)
-    engine.gate.clear()
-    person.type("bright")
-    person.press_enter()
-    person.panel.native.parent().hide()
-    engine.gate.set()
-    person.sees("2 objects")
-
-
-def test_the_threshold_can_be_moved_during_a_run(person, engine, cells):
-    person.viewer.add_image(cells, contrast_limits=(0, 255))
-    person.run("bright")
-    engine.gate.clear()
-    person.press_enter()
-    person.panel.threshold.value = 0.9
-    engine.gate.set()
-    person.sees("1 objects")
-    person.is_free()
-    assert person.layer("(labels)").visible
-    np.testing.assert_array_equal(person.layer("(labels)").data > 0, cells == 255)
+    person.add("bright")
+    unfold_all(person)
+    person.panel.image.image.setFocus()
+    seen, widget = [], person.panel.image.image
+    for _ in range(300):
+        if widget.isVisible() and widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
+            seen.append(widget)
+        widget = widget.nextInFocusChain()
+        if widget is person.panel.image.image:
+            break
+    ours = [each for each in seen if person.panel.isAncestorOf(each)]
+    tops = [
+        each.mapTo(person.panel, QPoint(0, 0)).y()
+        for each in ours
+        if person.panel.area.isAncestorOf(each)
+    ]
+    assert tops == sorted(tops), list(zip(ours, tops, strict=False))
+    assert ours.index(person.panel.run) > ours.index(person.panel.template)

@@ -19,26 +19,22 @@ def engine() -> Load:
     return load_segmenter
 
 
-@pytest.fixture
-def show() -> bool:
-    return True
-
-
 @pytest.mark.display
 def test_text_then_text_with_an_example_reach_the_screen(person, tiny_weights, tiny_model):
     image = demo_image()[:192, :256]
     person.viewer.add_image(image, contrast_limits=(0, 255), scale=(0.5, 0.5), units=("um", "um"))
-    person.panel.add_model(str(tiny_weights))
+    person.panel.model.add_model(str(tiny_weights))
     person.run("nuclei")
-    assert person.panel.threshold.value == pytest.approx(tiny_model.config.threshold)
+    usual = pytest.approx(tiny_model.config.threshold)
+    assert person.panel.prompts.entries[0].row.threshold == usual
     probability = person.layer("(probability)").data
     expected = Segmenter(tiny_weights).probability(image, "nuclei", contrast=(0.0, 255.0))
     np.testing.assert_allclose(probability, expected, atol=1e-5)
 
-    person.press(person.panel.paint)
-    person.panel.example.value.data[50:60, 50:60] = 1
-    person.run("nuclei")
-    assert "reused" in person.panel.status.value
+    person.press(person.panel.detail.paint)
+    example = person.panel.detail.example.value()
+    example.data[50:60, 50:60] = 1
+    person.run()
     mixed = person.layer("nuclei + example (probability)").data
     assert mixed.std() > 0
     assert not np.allclose(mixed, probability)
@@ -59,16 +55,16 @@ viewer = napari.Viewer()
 viewer.add_image(demo_image()[:100, :100])
 panel = Panel(viewer)
 viewer.window.add_dock_widget(panel)
-panel.add_model(sys.argv[1])
-panel.prompt.value = "nuclei"
+panel.model.add_model(sys.argv[1])
+panel.line.setText("nuclei")
 for _ in range(50):
     QApplication.processEvents()
     time.sleep(0.01)
 viewer.screenshot(flash=False)
 assert "torch" not in sys.modules and "open_clip" not in sys.modules
-panel.prompt.native.returnPressed.emit()
-while "objects" not in panel.status.value:
-    assert "failed" not in panel.status.value, panel.status.value
+panel.run.click()
+while "object" not in panel.status.text():
+    assert "failed" not in panel.status.text(), panel.status.text()
     QApplication.processEvents()
     time.sleep(0.01)
 viewer.close()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from napari.utils.transforms import Affine
 
 from napari_clipseg.errors import UnsupportedLayer
 
@@ -94,65 +96,150 @@ class PlaneReader:
 
 
 def shown_plane(viewer: Viewer, layer: Layer) -> Plane:
-    """Return the plane of a layer that the viewer shows now.
+    """Return the plane of a layer, of a pyramid at full resolution, that the viewer shows now.
 
     Raises
     ------
     UnsupportedLayer
-        If the viewer shows 3-D, or the layer does not reach the slice that is shown.
+        If the viewer shows 3-D, the layer is not in the viewer, or it has no plane there.
     """
+    check_there(viewer, layer)
     if viewer.dims.ndisplay != 2:
         raise UnsupportedLayer(
             "The viewer shows the image in 3-D, but only a plane can be segmented: "
             "switch to 2-D (Ctrl+Y) and go to the plane you want."
         )
+    plane = plane_at(viewer, layer, viewer.dims.displayed, viewer.dims.point)
+    for axis, (i, size) in enumerate(zip(plane.index, spatial_shape(layer), strict=True)):
+        if i is not None and not 0 <= i < size:
+            raise UnsupportedLayer(
+                f"'{layer.name}' does not reach the slice that is shown: "
+                f"move the slider of axis {axis} to where the image is."
+            )
+    return plane
+
+
+def plane_at(viewer: Viewer, layer: Layer, displayed: Sequence[int], point: npt.ArrayLike) -> Plane:
+    """Return the plane of a layer, of a pyramid at full resolution, at a point of the world.
+
+    Where the layer does not reach the point, the index lies before or behind its planes.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    layer : napari.layers.Layer
+        In the viewer.
+    displayed : sequence of int
+        The two axes of the viewer that the plane spans, first the one that runs down.
+    point : array-like (viewer.dims.ndim,)
+        In the units of the viewer; what stands for the displayed axes does not count.
+
+    Raises
+    ------
+    UnsupportedLayer
+        If the layer does not have these axes or lies across them.
+    """
+    axes = axes_on_screen(viewer, layer, displayed)
+    transform = to_world(viewer, spatial(layer))
+    _check_faces_the_screen(layer, transform, axes)
+    index: list[int | None] = [None] * layer.ndim
+    hidden = hidden_axes(layer.ndim, axes)
+    for axis, where in zip(hidden, positions(transform, hidden, point), strict=True):
+        index[axis] = round(float(where))
+    return Plane(tuple(index), axes)
+
+
+def axes_on_screen(viewer: Viewer, layer: Layer, displayed: Sequence[int]) -> tuple[int, int]:
+    """Return which axes of a layer two axes of the viewer are: they line up on the last.
+
+    Raises
+    ------
+    UnsupportedLayer
+        If the layer has too few axes.
+    """
     offset = viewer.dims.ndim - layer.ndim
-    down, across = (axis - offset for axis in viewer.dims.displayed)
+    down, across = (axis - offset for axis in displayed)
     if min(down, across) < 0:
         raise UnsupportedLayer(
             f"'{layer.name}' has only {layer.ndim} axes and no area in the plane that is shown: "
             "change the order of the axes."
         )
-    index = [
-        None if axis in (down, across) else _inside(layer, axis, where)
-        for axis, where in enumerate(shown_point(viewer, layer))
-    ]
-    return Plane(tuple(index), (down, across))
+    return down, across
 
 
-def shown_point(viewer: Viewer, layer: Layer) -> npt.NDArray[np.float64]:
-    """Return the point (ndim,) of the viewer's sliders in the pixels of a layer.
+def hidden_axes(ndim: int, axes: tuple[int, int]) -> list[int]:
+    """Return the axes that a plane does not span, in order."""
+    return [axis for axis in range(ndim) if axis not in axes]
 
-    ``world_to_data`` alone would take the numbers of the viewer for the layer's own units.
+
+def positions(
+    transform: Affine, hidden: Sequence[int], point: npt.ArrayLike
+) -> npt.NDArray[np.float64]:
+    """Return where a point of the world lies on the hidden axes of a layer, in its pixels.
+
+    As napari does it, the axes on the screen have no part in this, not even where a rotation
+    or shear mixes them with hidden ones.
     """
-    point = np.asarray(viewer.dims.point)[-layer.ndim :] * units_per_world(viewer, layer)
-    return np.asarray(layer.world_to_data(point), float)
+    if not hidden:
+        return np.empty(0)
+    where = np.asarray(point, float)[-transform.ndim :][list(hidden)]
+    return np.asarray(transform.inverse.set_slice(hidden)(where), float)
 
 
-def units_per_world(viewer: Viewer, layer: Layer) -> npt.NDArray[np.float64]:
-    """Return how many units of the layer one unit of the viewer is, for each axis (ndim,)."""
+def to_world(viewer: Viewer, place: Mapping[str, Any]) -> Affine:
+    """Return the transform from the pixels of a layer to the world, in units of the viewer.
+
+    napari's own ``data_to_world`` ends in the units of the layer.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    place : mapping
+        The seven spatial attributes.
+    """
+    affine = Affine(affine_matrix=np.asarray(place["affine"], float))
+    whole = affine.compose(within_layer(place))
+    per_world = units_per_world(viewer, place["units"])
+    return Affine(
+        linear_matrix=whole.linear_matrix / per_world[:, np.newaxis],
+        translate=whole.translate / per_world,
+    )
+
+
+def within_layer(place: Mapping[str, Any]) -> Affine:
+    """Return the transform of a layer that comes before its ``affine``."""
+    return Affine(
+        scale=place["scale"],
+        translate=place["translate"],
+        rotate=np.asarray(place["rotate"], float),
+        shear=np.asarray(place["shear"], float),
+        ndim=len(place["scale"]),
+    )
+
+
+def units_per_world(viewer: Viewer, units: Sequence[Any]) -> npt.NDArray[np.float64]:
+    """Return how many of a layer's units one unit of the viewer is, for each axis (ndim,)."""
     world = viewer.layers.extent.units
     if world is None:
-        return np.ones(layer.ndim)
-    pairs = zip(world[-layer.ndim :], layer.units, strict=True)
+        return np.ones(len(units))
+    pairs = zip(world[-len(units) :], units, strict=True)
     return np.array([(1 * ours).to(theirs).magnitude for ours, theirs in pairs], float)
 
 
-def frame(viewer: Viewer, layer: Layer, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Return points (n, ndim) in pixels of a layer as points (n, ndim) of the viewer's world."""
-    world = [np.asarray(layer.data_to_world(point)) for point in np.asarray(points, float)]
-    return np.asarray(world, float) / units_per_world(viewer, layer)
-
-
-def _inside(layer: Layer, axis: int, where: float) -> int:
-    """Return the index nearest to a position on an axis; the position must be on the layer."""
-    index, size = round(float(where)), spatial_shape(layer)[axis]
-    if not 0 <= index < size:
+def check_there(viewer: Viewer, layer: Layer) -> None:
+    """Raise UnsupportedLayer if a layer is not in a viewer."""
+    if layer not in viewer.layers:
         raise UnsupportedLayer(
-            f"'{layer.name}' does not reach the slice that is shown: "
-            f"move the slider of axis {axis} to where the image is."
+            f"'{layer.name}' is not in the viewer any more: choose another layer."
         )
-    return index
+
+
+def _check_faces_the_screen(layer: Layer, transform: Affine, axes: tuple[int, int]) -> None:
+    if np.linalg.matrix_rank(transform.set_slice(axes).linear_matrix) < 2:
+        raise UnsupportedLayer(
+            f"'{layer.name}' is rotated so far that the viewer sees its planes edge-on: "
+            "change the order of the axes."
+        )
 
 
 def spatial_shape(layer: Layer) -> tuple[int, ...]:

@@ -1,60 +1,64 @@
-"""Our two layers for each prompt: probability and labels, lying exactly on the image."""
+"""Our layers: a probability for each prompt, and labels, lying exactly on the image."""
 
 from __future__ import annotations
 
 import dataclasses
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Image, Labels
 from napari.utils.colormaps import Colormap
+from napari.utils.colormaps.standardize_color import transform_color
 
 from napari_clipseg.errors import OutOfMemory
-from napari_clipseg.layers.geometry import Plane, spatial, spatial_shape
+from napari_clipseg.layers.geometry import SPATIAL, Plane, spatial
+from napari_clipseg.layers.legend import Legend, legend_colormap, legend_table, pixel_area
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Layer
 
     from napari_clipseg.engine.recipe import Recipe
+    from napari_clipseg.layers.query import QueryImage
 
 METADATA_KEY = "napari_clipseg"
 """Layers of ours keep here, for each plane (as text, e.g. "[3, :, :]"), the recipe as JSON."""
 
-GLOW = (1.0, 0.62, 0.1)
-"""Colour of the probability, from transparent at 0 to opaque at 1."""
+LABEL_DTYPE = np.uint16
+"""napari colours 16-bit labels on the graphics card; wider ones are converted pixel by pixel
+with every refresh, which for 4096 x 4096 pixels takes 0.15 to 1 s."""
+
+WIDE_LABEL_DTYPE = np.int32
+"""Where there are more labels than 16 bits can tell apart."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Complete:
-    """A complete result of one plane: probability and labels (H, W), with their records."""
-
-    plane: Plane
-    recipe: Recipe
-    data: tuple[npt.NDArray[Any], ...]
-    texts: tuple[dict[str, str], ...]
+LONGEST_TITLE = 60
+"""Characters of what was asked for that the name of a layer repeats."""
 
 
-class Results:
-    """The probability layer and the label layer of one prompt on one image.
+class ProbabilityResult:
+    """The probability layer of one prompt on one image.
 
-    The layers have the full n-D shape of the image and are filled plane by plane.
+    It has the full n-D shape of the image at the level that is segmented, and is filled plane
+    by plane: a worker writes into :meth:`target`, and what it wrote is booked here.
 
     Parameters
     ----------
-    image : napari.layers.Image
-        Where the layers shall lie.
+    query : QueryImage
+        Where the layer shall lie.
     title : str
         What was asked for.
+    color : str
+        Of the pixels that are found, "#rrggbb".
 
     Attributes
     ----------
-    title : str
-    probability : napari.layers.Image
+    layer : napari.layers.Image
         float32 in [0, 1].
-    labels : napari.layers.Labels
-        int32, 0 is background.
+    recipes : dict
+        Plane -> Recipe, of the planes that are complete.
 
     Raises
     ------
@@ -62,142 +66,210 @@ class Results:
         If there is no memory for the full shape.
     """
 
-    def __init__(self, image: Image, title: str) -> None:
-        self.title = title
-        name, shape, place = f"{image.name}: {title}", spatial_shape(image), spatial(image)
-        self.probability = Image(
-            _zeros(shape, np.float32),
-            name=f"{name} (probability)",
-            colormap=_glow(),
+    def __init__(self, query: QueryImage, title: str, color: str) -> None:
+        self.title, self.color = title, color
+        self.recipes: dict[Plane, Recipe] = {}
+        self._set_aside: dict[Plane, Recipe | None] = {}
+        self._visible: bool | None = None
+        self.layer = Image(
+            _zeros(query.shape, np.float32),
+            name=_name(query, title, "probability"),
+            colormap=_glow(color),
             contrast_limits=(0, 1),
             opacity=0.6,
             metadata={METADATA_KEY: {}},
-            **place,
-        )
-        self.labels = Labels(
-            _zeros(shape, np.int32),
-            name=f"{name} (labels)",
-            opacity=0.5,
-            metadata={METADATA_KEY: {}},
-            **place,
-        )
-        self._recipes: dict[Plane, Recipe] = {}
-        self._before_preview: tuple[bool, bool] | None = None
-        self._replaced: Complete | None = None
-
-    def fit(self, viewer: Viewer, image: Image) -> bool:
-        """Return whether both layers are still there, unchanged in kind, and lie on the image."""
-        return self.shown(viewer) and all(
-            isinstance(layer.data, np.ndarray)
-            and layer.data.dtype == dtype
-            and layer.data.shape == spatial_shape(image)
-            and _same_place(layer, image)
-            for layer, dtype in ((self.probability, np.float32), (self.labels, np.int32))
+            **query.place,
         )
 
-    def shown(self, viewer: Viewer) -> bool:
-        """Return whether both layers are in a viewer."""
-        return self.probability in viewer.layers and self.labels in viewer.layers
+    def fits(self, viewer: Viewer, query: QueryImage) -> bool:
+        """Return whether the layer is still there, unchanged in kind, and lies on the image."""
+        return _fits(self.layer, viewer, query, np.float32)
 
-    def show(self, viewer: Viewer) -> None:
-        """Add the layers to a viewer that does not have them; what is selected stays so."""
-        selected = list(viewer.layers.selection)
-        for layer in (self.probability, self.labels):
-            if layer not in viewer.layers:
-                viewer.add_layer(layer)
-        if selected:
-            viewer.layers.selection = selected
+    def target(self, plane: Plane) -> npt.NDArray[np.float32]:
+        """Return a plane (H, W) of the layer's own memory, to be written to."""
+        return np.asarray(plane.of(self.layer.data))
 
     def begin(self, plane: Plane) -> None:
-        """Empty a plane before a run, so that no rows of an earlier one stay beside new ones.
-
-        A complete result is kept aside until the run ends; :meth:`restore` brings it back.
-        """
+        """Note that a plane is being made anew: until :meth:`finish` it is not complete."""
         self.end_preview()
-        self._replaced = self._complete(plane)
-        self._recipes.pop(plane, None)
-        for layer in (self.probability, self.labels):
-            layer.metadata[METADATA_KEY].pop(str(plane), None)
-            plane.of(layer.data)[...] = 0
-        self.labels.refresh(extent=False, thumbnail=False)
+        self._set_aside[plane] = self.recipes.pop(plane, None)
+        self._book(plane)
 
-    def restore(self) -> bool:
-        """Bring back what :meth:`begin` replaced; return whether there was anything."""
-        old, self._replaced = self._replaced, None
-        if old is None:
-            return False
-        self._recipes[old.plane] = old.recipe
-        for layer, data, text in zip(
-            (self.probability, self.labels), old.data, old.texts, strict=True
-        ):
-            old.plane.of(layer.data)[...] = data
-            layer.metadata[METADATA_KEY] |= text
-            layer.refresh()
-        return True
-
-    def _complete(self, plane: Plane) -> Complete | None:
-        """Return a copy of a plane's result, None if it has none that is complete."""
-        if plane not in self._recipes:
-            return None
-        layers, key = (self.probability, self.labels), str(plane)
-        data = tuple(plane.of(layer.data).copy() for layer in layers)
-        kept = (layer.metadata[METADATA_KEY] for layer in layers)
-        texts = tuple({key: each[key]} if key in each else {} for each in kept)
-        return Complete(plane, self._recipes[plane], data, texts)
-
-    def write_rows(
-        self, plane: Plane, rows: tuple[int, int], probability: npt.NDArray[np.float32]
-    ) -> None:
-        """Put rows (first, end) of probability (H, W) in place; :meth:`refresh` shows them."""
-        first, end = rows
-        plane.of(self.probability.data)[first:end] = probability[first:end]
-
-    def refresh(self) -> None:
-        """Show what was written of the probability."""
-        self.probability.refresh(extent=False, thumbnail=False)
+    def restore(self, plane: Plane) -> None:
+        """Note that a plane is again what it was before :meth:`begin`."""
+        earlier = self._set_aside.pop(plane, None)
+        if earlier is not None:
+            self.recipes[plane] = earlier
+        self._book(plane)
+        self.layer.refresh(extent=False)
 
     def finish(self, plane: Plane, recipe: Recipe) -> None:
-        """Note that the probability of a plane is complete, and how it was made."""
-        self._replaced = None
-        self._recipes[plane] = recipe
-        self.probability.metadata[METADATA_KEY][str(plane)] = recipe.to_json()
-        self.probability.refresh()
+        """Note that a plane is complete, and how it was made."""
+        self._set_aside.pop(plane, None)
+        self.recipes[plane] = recipe
+        self._book(plane)
+        self.layer.refresh(extent=False)
 
-    @property
-    def planes(self) -> dict[Plane, npt.NDArray[np.float32]]:
-        """The planes that are complete, with their probability (H, W)."""
-        return {plane: plane.of(self.probability.data) for plane in self._recipes}
-
-    def write_labels(self, plane: Plane, labels: npt.NDArray[np.int32], threshold: float) -> None:
-        """Put labels (H, W) in place, show them and note the threshold they were made with.
-
-        A plane that is being made anew, and so is not complete, is left alone.
-        """
-        if plane not in self._recipes:
-            return
-        recipe = dataclasses.replace(self._recipes[plane], threshold=threshold)
-        self.labels.metadata[METADATA_KEY][str(plane)] = recipe.to_json()
-        plane.of(self.labels.data)[...] = labels
-        self.labels.refresh()
+    def refresh(self) -> None:
+        """Show what was written so far."""
+        self.layer.refresh(extent=False, thumbnail=False)
 
     def preview(self, threshold: float) -> None:
         """Show the pixels above a threshold through the colormap alone, which costs nothing."""
-        if self._before_preview is None:
-            self._before_preview = self.probability.visible, self.labels.visible
-        self.probability.visible, self.labels.visible = True, False
-        self.probability.colormap = _step(threshold)
+        if self._visible is None:
+            self._visible = self.layer.visible
+        self.layer.visible = True
+        self.layer.colormap = _step(self.color, threshold)
 
     def end_preview(self) -> None:
-        """Show the layers again as they were before :meth:`preview`."""
-        if self._before_preview is not None:
-            self.probability.colormap = _glow()
-            self.probability.visible, self.labels.visible = self._before_preview
-            self._before_preview = None
+        """Show the layer again as it was before :meth:`preview`."""
+        if self._visible is not None:
+            self.layer.colormap = _glow(self.color)
+            self.layer.visible, self._visible = self._visible, None
+
+    def restyle(self, color: str) -> None:
+        """Take another colour."""
+        self.color = color
+        self.layer.colormap = _glow(color)
+
+    def _book(self, plane: Plane) -> None:
+        recipe, book = self.recipes.get(plane), self.layer.metadata[METADATA_KEY]
+        if recipe is None:
+            book.pop(str(plane), None)
+        else:
+            book[str(plane)] = recipe.to_json()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LabelledPlane:
+    """Labels of one plane as they are shown: their legend, and the recipe as JSON."""
+
+    legend: Legend
+    recipe: str
+
+
+class LabelResult:
+    """A label layer on an image, of one prompt or of several that compete, with its legend.
+
+    Parameters
+    ----------
+    query : QueryImage
+        Where the layer shall lie.
+    title : str
+        What was asked for.
+
+    Attributes
+    ----------
+    layer : napari.layers.Labels
+        uint16, int32 where there are more labels; 0 is background. Its features are the legend.
+
+    Raises
+    ------
+    OutOfMemory
+        If there is no memory for the full shape.
+    """
+
+    def __init__(self, query: QueryImage, title: str) -> None:
+        self.title = title
+        self._planes: dict[Plane, LabelledPlane] = {}
+        self._coloured: Legend | None = None
+        self._visible: bool | None = None
+        self.layer = Labels(
+            _zeros(query.shape, LABEL_DTYPE),
+            name=_name(query, title, "labels"),
+            opacity=0.5,
+            metadata={METADATA_KEY: {}},
+            **query.place,
+        )
+
+    def fits(self, viewer: Viewer, query: QueryImage) -> bool:
+        """Return whether the layer is still there, unchanged in kind, and lies on the image."""
+        return _fits(self.layer, viewer, query, LABEL_DTYPE, WIDE_LABEL_DTYPE)
+
+    def target(self, plane: Plane) -> npt.NDArray[np.integer[Any]]:
+        """Return a plane (H, W) of the layer's own memory, to be written to."""
+        return np.asarray(plane.of(self.layer.data))
+
+    def widen(self) -> None:
+        """Make room for more labels than 16 bits can tell apart."""
+        if self.layer.data.dtype != WIDE_LABEL_DTYPE:
+            self.layer.data = self.layer.data.astype(WIDE_LABEL_DTYPE)
+
+    def begin(self) -> None:
+        """Forget the legend of all planes: what labels mean is going to change."""
+        self._planes.clear()
+
+    def show(self, plane: Plane, labelled: LabelledPlane) -> None:
+        """Show what was written to a plane, with its legend, and keep its recipe."""
+        self._planes[plane] = labelled
+        self.layer.metadata[METADATA_KEY][str(plane)] = labelled.recipe
+        legend = Legend.merged([each.legend for each in self._planes.values()])
+        self.layer.features = legend_table(legend, pixel_area(self.layer, plane))
+        self._colour(legend)
+        self.layer.refresh(extent=False)
+
+    def restyle(self, prompt: str, color: str) -> None:
+        """Give the labels of a prompt another colour."""
+        for plane, each in self._planes.items():
+            legend = each.legend.with_color(prompt, color)
+            self._planes[plane] = dataclasses.replace(each, legend=legend)
+        for plane, last in list(self._planes.items())[-1:]:
+            self.show(plane, last)
+
+    def hide(self) -> None:
+        """Hide the layer until :meth:`end_preview`."""
+        if self._visible is None:
+            self._visible = self.layer.visible
+            self.layer.visible = False
+
+    def end_preview(self) -> None:
+        """Show the layer again as it was before :meth:`hide`."""
+        if self._visible is not None:
+            self.layer.visible, self._visible = self._visible, None
+
+    def _colour(self, legend: Legend) -> None:
+        """Change the colours only where they differ: a new table costs a pass over the image."""
+        if not legend.looks_like(self._coloured):
+            self._coloured = legend
+            self.layer.colormap = legend_colormap(legend)
 
 
 def is_ours(layer: Layer) -> bool:
     """Return whether a layer is a result of ours."""
     return METADATA_KEY in layer.metadata
+
+
+def add_quietly(viewer: Viewer, layer: Layer) -> None:
+    """Add a layer to a viewer that does not have it; what is selected stays so."""
+    if layer in viewer.layers:
+        return
+    selected = list(viewer.layers.selection)
+    viewer.add_layer(layer)
+    if selected:
+        viewer.layers.selection = selected
+
+
+def _name(query: QueryImage, title: str, kind: str) -> str:
+    return f"{query.layer.name}: {shorten(title, LONGEST_TITLE, placeholder=' …')} ({kind})"
+
+
+def _fits(layer: Layer, viewer: Viewer, query: QueryImage, *dtypes: type[np.generic]) -> bool:
+    data = layer.data
+    return bool(
+        layer in viewer.layers
+        and isinstance(data, np.ndarray)
+        and data.dtype in dtypes
+        and data.shape == tuple(query.shape)
+        and _same_place(spatial(layer), query.place)
+    )
+
+
+def _same_place(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
+    return all(np.array_equal(_plain(ours[key]), _plain(theirs[key])) for key in SPATIAL)
+
+
+def _plain(value: Any) -> npt.NDArray[Any]:
+    return np.asarray([str(each) for each in value] if isinstance(value, tuple) else value)
 
 
 def _zeros(shape: tuple[int, ...], dtype: type[np.generic]) -> npt.NDArray[Any]:
@@ -206,24 +278,24 @@ def _zeros(shape: tuple[int, ...], dtype: type[np.generic]) -> npt.NDArray[Any]:
         return np.zeros(shape, dtype)
     except MemoryError as error:
         raise OutOfMemory(
-            f"There is no memory for a result of the shape {shape}: "
+            f"There is no memory for a result of the shape {tuple(shape)}: "
             "crop the image, or take the planes you need as a layer of their own."
         ) from error
 
 
-def _same_place(layer: Layer, image: Image) -> bool:
-    ours, theirs = spatial(layer), spatial(image)
-    return all(np.array_equal(np.asarray(ours[key]), np.asarray(theirs[key])) for key in ours)
+def _glow(color: str) -> Colormap:
+    """Return a colormap from transparent at 0 to a colour at 1."""
+    red, green, blue = transform_color(color)[0][:3]
+    ends = [(red, green, blue, 0.0), (red, green, blue, 1.0)]
+    return Colormap(ends, name=f"CLIPSeg probability {color}")
 
 
-def _glow() -> Colormap:
-    return Colormap([(*GLOW, 0.0), (*GLOW, 1.0)], name="CLIPSeg probability")
-
-
-def _step(threshold: float) -> Colormap:
+def _step(color: str, threshold: float) -> Colormap:
+    """Return a colormap that shows the colour above a threshold and nothing below."""
+    red, green, blue = transform_color(color)[0][:3]
     return Colormap(
-        [(*GLOW, 0.0), (*GLOW, 1.0)],
+        [(red, green, blue, 0.0), (red, green, blue, 1.0)],
         controls=[0.0, threshold, 1.0],
         interpolation="zero",
-        name="CLIPSeg threshold",
+        name=f"CLIPSeg threshold {color}",
     )

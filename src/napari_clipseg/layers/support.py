@@ -1,66 +1,150 @@
-"""The support mask: what was painted over the query image."""
+"""The painted example: what was painted or drawn over an image."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+import itertools
+import math
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from napari.layers import Labels
+import zarr
+from napari.layers import Labels, Shapes
 
 from napari_clipseg.engine.prompts import MaskPrompt
 from napari_clipseg.errors import PromptError
 from napari_clipseg.layers.geometry import (
     Plane,
-    frame,
     full_resolution,
-    shown_plane,
+    plane_at,
     spatial,
     spatial_shape,
 )
-from napari_clipseg.layers.query import QueryImage
+from napari_clipseg.layers.levels import grid_of
+from napari_clipseg.layers.masks import (
+    Mask,
+    displayed_axes,
+    labels_mask,
+    point_of,
+    shapes_mask,
+    shapes_planes,
+    world_point,
+)
+from napari_clipseg.layers.planes import steps_between
+from napari_clipseg.layers.query import QueryImage, read_query
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from napari.layers import Image, Layer
+    from napari.layers import Image
 
-Points: TypeAlias = npt.NDArray[np.float64]
+CHUNK_PX = 512
+"""Side of the chunks of an example that is too large for memory."""
 
-TOLERANCE_PX = 0.1
-"""How far apart two pixel grids may drift over the whole image and still count as one."""
+SEARCH_PX = 1 << 28
+"""So many labels are searched for an example that is not on the plane of the image."""
 
 
-def read_support(viewer: Viewer, layer: Labels, query: QueryImage) -> MaskPrompt:
-    """Return the mask prompt that a label layer paints over the query image.
+def read_support(
+    viewer: Viewer,
+    layer: Labels | Shapes,
+    query: QueryImage,
+    *,
+    value: int | None = None,
+    image: QueryImage | None = None,
+) -> MaskPrompt:
+    """Return the mask prompt that a layer paints over an image.
 
-    The pixels of the layer's selected label count. The layer may cover another part of the
-    world than the image, but pixels must have the same size and direction.
+    What lies on the plane of the image counts; if that is nothing, the nearest plane on which
+    there is something becomes the support image. Pixels need not lie on each other.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    layer : Labels or Shapes
+        What was painted, or drawn as rectangles, ellipses and polygons.
+    query : QueryImage
+        The image that is segmented.
+    value : int, optional
+        The label that counts; of a Labels layer the selected one if there is none.
+    image : QueryImage, optional
+        The image that was painted on; the query image if there is none.
 
     Raises
     ------
     PromptError
-        If nothing is painted on the plane that is shown, or pixels do not lie on each other.
+        If nothing is painted on the image, or all of it.
     UnsupportedLayer
-        If the layer does not reach the plane that is shown.
+        If the layer is gone, or has no area on the screen.
     """
-    if layer.selected_label == 0:
+    label = None if isinstance(layer, Shapes) else _label(layer, value)
+    asked = query if image is None else image
+    for support in _outward(viewer, layer, asked, label):
+        mask = _mask(viewer, layer, support, label)
+        if mask.any():
+            return MaskPrompt(support.data, mask, support.contrast)
+    where = f"'{layer.name}' on '{asked.layer.name}' as it is shown, or near"
+    if label is None:
+        raise PromptError(f"No rectangle, ellipse or polygon is in {where}: draw one example.")
+    raise PromptError(
+        f"Nothing is painted with label {label} of {where}: paint over one example, or select "
+        "the label that is painted."
+    )
+
+
+def _label(layer: Labels, value: int | None) -> int:
+    label = int(layer.selected_label if value is None else value)
+    if label == 0:
         raise PromptError(f"Label 0 of '{layer.name}' is the background: select another label.")
-    plane = shown_plane(viewer, layer)
-    row, column = _corner(viewer, layer, plane, query)
-    mask = _cut(plane.of(full_resolution(layer)), row, column, query.data.shape[:2])
-    mask = mask == layer.selected_label
-    if not mask.any():
-        raise PromptError(
-            f"Nothing is painted with label {layer.selected_label} of '{layer.name}' on the "
-            "image as it is shown: paint over one example, or select the label that is painted."
-        )
-    return MaskPrompt(query.data, mask, query.contrast)
+    return label
+
+
+def _mask(viewer: Viewer, layer: Labels | Shapes, image: QueryImage, label: int | None) -> Mask:
+    if label is None:
+        return shapes_mask(viewer, layer, image)
+    return labels_mask(viewer, layer, image, partial(np.equal, label))
+
+
+def _outward(
+    viewer: Viewer, layer: Labels | Shapes, image: QueryImage, label: int | None
+) -> Iterator[QueryImage]:
+    """Yield an image, then those of its planes that lie on planes of the layer with an example."""
+    yield image
+    settings, displayed = image.settings, displayed_axes(viewer, image)
+    grid = grid_of(image.layer, settings.level, settings.channel_axis)
+    for plane in _painted_planes(viewer, layer, image, label):
+        point = point_of(viewer, spatial(layer), plane)
+        there = grid.plane(plane_at(viewer, image.layer, displayed, point))
+        yield read_query(viewer, image.layer, settings, there)
+
+
+def _painted_planes(
+    viewer: Viewer, layer: Labels | Shapes, image: QueryImage, label: int | None
+) -> Iterator[Plane]:
+    """Yield the planes of a layer that hold an example, outward from the one on an image."""
+    here = plane_at(viewer, layer, displayed_axes(viewer, image), world_point(viewer, image))
+    if label is None:
+        planes = shapes_planes(layer, here.axes)
+    else:
+        sizes = zip(here.index, spatial_shape(layer), strict=True)
+        ranges = [[None] if i is None else range(size) for i, size in sizes]
+        planes = [Plane(index, here.axes) for index in itertools.product(*ranges)]
+    planes.sort(key=lambda plane: steps_between(plane.index, here.index))
+    if label is None:
+        yield from planes
+        return
+    data = full_resolution(layer)
+    budget = SEARCH_PX // math.prod(spatial_shape(layer)[axis] for axis in here.axes)
+    for plane in planes[:budget]:
+        if (np.asarray(plane.of(data)[:, :]) == label).any():
+            yield plane
 
 
 def paint_example(image: Image) -> Labels:
-    """Return an empty label layer that lies on an image, ready to be painted."""
+    """Return an empty label layer (uint8) that lies on an image, ready to be painted."""
     layer = Labels(
-        np.zeros(spatial_shape(image), np.uint8),
+        _empty(spatial_shape(image)),
         name=f"{image.name}: example",
         opacity=0.7,
         **spatial(image),
@@ -70,35 +154,13 @@ def paint_example(image: Image) -> Labels:
     return layer
 
 
-def _corner(viewer: Viewer, layer: Labels, plane: Plane, query: QueryImage) -> tuple[int, int]:
-    """Return the pixel (row, column) of the label plane on which pixel (0, 0) of the image lies."""
-    image_origin, image_sides = _grid(viewer, query.layer, query.plane)
-    origin, sides = _grid(viewer, layer, plane)
-    # in pixels of the label layer: how far the image's last pixel is from where it should be
-    drift = np.linalg.solve(sides.T, (image_sides - sides).T * query.data.shape[:2])
-    if np.abs(drift).max() > TOLERANCE_PX:
-        raise PromptError(
-            f"The pixels of '{layer.name}' have another size or direction than those of "
-            f"'{query.layer.name}': press 'Paint an example' for a layer that fits."
-        )
-    row, column = np.linalg.solve(sides.T, image_origin - origin)
-    return round(row), round(column)
+def _empty(shape: tuple[int, ...]) -> npt.NDArray[np.uint8] | Any:
+    """Return zeros that take memory only where they are painted.
 
-
-def _grid(viewer: Viewer, layer: Layer, plane: Plane) -> tuple[Points, Points]:
-    """Return where pixel (0, 0) of a plane lies on the screen's axes (2,), and its sides (2, 2)."""
-    points = np.tile([float(i or 0) for i in plane.index], (3, 1))
-    points[[1, 2], plane.axes] += 1
-    origin, down, across = frame(viewer, layer, points)[:, plane.axes]
-    return origin, np.stack([down - origin, across - origin])
-
-
-def _cut(labels: Any, row: int, column: int, shape: tuple[int, int]) -> npt.NDArray[Any]:
-    """Return the part (H, W) of a label plane that begins at a pixel; 0 beyond the plane."""
-    cut = np.zeros(shape, labels.dtype)
-    top, left = max(row, 0), max(column, 0)
-    bottom, right = min(row + shape[0], labels.shape[0]), min(column + shape[1], labels.shape[1])
-    if top < bottom and left < right:
-        part = np.asarray(labels[top:bottom, left:right])
-        cut[top - row : bottom - row, left - column : right - column] = part
-    return cut
+    numpy leaves that to the system, which refuses what is far beyond its memory.
+    """
+    try:
+        return np.zeros(shape, np.uint8)
+    except MemoryError:
+        chunks = (*(1 for _ in shape[:-2]), CHUNK_PX, CHUNK_PX)
+        return zarr.create_array({}, shape=shape, chunks=chunks, dtype=np.uint8, fill_value=0)

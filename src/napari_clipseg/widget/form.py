@@ -1,151 +1,170 @@
-"""The controls of the panel, each with its label, limits and tooltip."""
+"""All controls of the panel in the order of the keyboard; none does anything to the viewer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import itertools
+from typing import TYPE_CHECKING
 
-from magicgui.widgets import (
-    ComboBox,
-    Container,
-    FloatSlider,
-    FloatSpinBox,
-    Label,
-    LineEdit,
-    ProgressBar,
-    PushButton,
-    SpinBox,
-    Widget,
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
 )
-from qtpy.QtWidgets import QComboBox, QSizePolicy
 
-from napari_clipseg.layers.query import AS_DISPLAYED, AUTOMATIC
-from napari_clipseg.model.catalog import DEFAULT_MODEL
+from napari_clipseg.engine.templates import TEMPLATES
+from napari_clipseg.widget.controls import Section, beside, column, form, sentence
+from napari_clipseg.widget.image_section import ImageSection
+from napari_clipseg.widget.model_section import ModelSection
+from napari_clipseg.widget.prompt_detail import PromptDetail
+from napari_clipseg.widget.prompt_model import PromptModel
+from napari_clipseg.widget.prompt_table import PromptLine, PromptTable
+from napari_clipseg.widget.results_section import ResultsSection
 
-Choices = Callable[[Any], list[Any]]
+if TYPE_CHECKING:
+    from napari import Viewer
+
+    from napari_clipseg.widget.settings import Settings
 
 
-class Form(Container[Widget]):
-    """All controls in the order of the keyboard; no control does anything by itself.
+class Form(QWidget):
+    """Image, prompts and Run; what is needed less often folds away.
 
     Parameters
     ----------
-    images, examples, models : callable
-        Return what can be chosen; asked again whenever the layers change.
+    viewer : napari.Viewer
+        Its layers can be chosen.
+    settings : Settings
+        What the model's controls begin with.
     """
 
-    def __init__(self, images: Choices, examples: Choices, models: Choices) -> None:
+    def __init__(self, viewer: Viewer, settings: Settings) -> None:
         super().__init__()
-        self._make_query(images)
-        self._make_example(examples)
-        self._make_settings(models)
+        self.image = ImageSection(viewer)
+        self.prompts = PromptModel()
+        self.line, self.table = PromptLine(), PromptTable(self.prompts)
+        self.detail = PromptDetail(self.prompts)
+        self.results, self.model = ResultsSection(), ModelSection(settings)
+        self._make_prompts()
         self._make_run()
-        self._make_labels()
-        self.margins = (6, 6, 6, 6)
-        for combo in (self.image, self.example, self.model, self.contrast):
-            _keep_narrow(combo)
+        self._arrange()
+        self._order_keys()
 
-    def _make_query(self, images: Choices) -> None:
-        self.image = ComboBox(
-            label="Image",
-            choices=images,
-            tooltip="The image to segment. Of a stack, the plane that is shown is taken.",
-        )
-        self.prompt = LineEdit(
-            label="Prompt",
-            tooltip="What to find, e.g. nuclei. Several things are separated by ; and get a "
-            "probability and a label layer each. Enter runs.",
-        )
-        self.prompt.native.setPlaceholderText("e.g. nuclei; background")
-        self.extend([self.image, self.prompt])
+    def templates(self) -> tuple[str, ...]:
+        """Return the sentences a text is put into: those of a name, or what is typed."""
+        text = self.template.currentText().strip()
+        return TEMPLATES.get(text, (text,))
 
-    def _make_example(self, examples: Choices) -> None:
-        self.example = ComboBox(
-            label="Example",
-            choices=examples,
-            nullable=True,
-            tooltip="A Labels layer with one object painted: more like it is found. The label "
-            "that is selected in that layer counts. Leave empty to use the text alone.",
+    def _make_prompts(self) -> None:
+        self.line.setToolTip(
+            "What to find, as you would say it. Enter adds it; several are separated by ; or "
+            "pasted as lines. Enter on an empty line runs."
         )
-        self.paint = PushButton(
-            text="Paint an example",
-            tooltip="Add a Labels layer that lies on the image, with the brush in hand.",
+        self.table.setToolTip("What is looked for: on/off, colour, prompt, threshold, found.")
+        self.presets = QPushButton("Presets")
+        self.template = QComboBox()
+        self.template.setEditable(True)
+        self.template.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.template.addItems(list(TEMPLATES))
+        self.template.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.template.setMinimumContentsLength(6)
+        self.template.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
-        self.text_share = FloatSlider(
-            label="Text share",
-            value=0.5,
-            min=0.0,
-            max=1.0,
-            step=0.05,
-            tooltip="Where prompt and example are both given: 1 listens to the text alone, "
-            "0 to the example alone.",
+        tooltip = (
+            "The sentence a text is put into before the model reads it. Choose one, or type your "
+            "own with {} for the text, e.g. a microscope image of {}."
         )
-        self.extend([self.example, self.paint, self.text_share])
-
-    def _make_settings(self, models: Choices) -> None:
-        self.model = ComboBox(label="Model", choices=models, value=DEFAULT_MODEL)
-        self.browse = PushButton(
-            text="Browse …", tooltip="Choose a weights file on this computer instead."
-        )
-        self.contrast = ComboBox(
-            label="Contrast",
-            choices=[AS_DISPLAYED, AUTOMATIC],
-            tooltip="What the model sees as black and white: the contrast limits of the layer, or "
-            "what suits the plane. Colour images are always taken as they are.",
-        )
-        self.zoom = FloatSpinBox(
-            label="Zoom",
-            value=1.0,
-            min=0.1,
-            max=16.0,
-            step=0.25,
-            tooltip="2 shows the model everything twice as large, for small objects; "
-            "0.5 half as large, for objects larger than a tile.",
-        )
-        self.extend([self.model, self.browse, self.contrast, self.zoom])
+        self.template.setToolTip(tooltip)
+        editor = self.template.lineEdit()
+        if editor is not None:
+            editor.setToolTip(tooltip)
 
     def _make_run(self) -> None:
-        self.run = PushButton(text="Run", tooltip="Segment the plane that is shown (Enter).")
-        self.cancel = PushButton(
-            text="Cancel", enabled=False, tooltip="Stop after the tile that is being computed."
+        self.run, self.cancel = QPushButton("Run"), QPushButton("Cancel")
+        self.run.setStyleSheet("QPushButton { font-weight: bold; }")
+        self.how_long = QPushButton("How long?")
+        self.cancel.setEnabled(False)
+        self.progress = QProgressBar()
+        self.progress.setRange(0, 1)
+        self.progress.setTextVisible(False)
+        self.progress.setMaximumHeight(8)
+        self.status, self.encoded = sentence(), sentence()
+        tooltips = {
+            self.run: "Find what is switched on in the table (Enter on the empty line).",
+            self.cancel: "Stop after the tile that is being computed.",
+            self.how_long: "Time one tile and say how long the image will take.",
+            self.progress: "Tiles done.",
+            self.status: "What was done last, is being done, or will be done by Run.",
+            self.encoded: "What is encoded: another prompt on it takes no time.",
+        }
+        for widget, text in tooltips.items():
+            widget.setToolTip(text)
+
+    def _arrange(self) -> None:
+        self.model_fold = Section(
+            "Model and template", "Which model, where it runs, its weights, and its sentences."
         )
-        self.progress = ProgressBar(min=0, max=1, value=0, label="", tooltip="Tiles done.")
-        self.status = Label(value="Ready.", tooltip="What was done last, or is being done.")
-        self.status.native.setWordWrap(True)
-        self.status.native.setMinimumWidth(1)
-        # else the text is wrapped in half the width and stands in the middle
-        self.status.native.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self.extend([_row(self.run, self.cancel), self.progress, self.status])
-
-    def _make_labels(self) -> None:
-        self.threshold = FloatSlider(
-            label="Threshold",
-            value=0.5,
-            min=0.01,
-            max=0.99,
-            step=0.01,
-            tooltip="Pixels of a higher probability belong to an object. "
-            "Moving it never runs the model again.",
+        self.results_fold = Section("Results", "From probability to labels; copy what was done.")
+        wording = QWidget()
+        form(wording).addRow("Template", self.template)
+        inside = QWidget()
+        layout = column(
+            inside,
+            self.image,
+            beside(self.line, self.presets),
+            self.table,
+            self.detail,
+            self.results_fold,
+            self.model_fold,
         )
-        self.min_size = SpinBox(
-            label="Min. size",
-            value=0,
-            min=0,
-            max=1_000_000,
-            tooltip="Objects of fewer pixels are left out.",
-        )
-        self.extend([self.threshold, self.min_size])
+        layout.setContentsMargins(6, 6, 6, 2)
+        layout.setSpacing(6)
+        layout.addStretch()
+        column(self.results_fold.content, self.results)
+        column(self.model_fold.content, self.model, wording)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        scroll.setWidget(inside)
+        self.area = scroll
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(0)
+        outer.addWidget(scroll)
+        outer.addWidget(self._run_bar())
 
+    def _order_keys(self) -> None:
+        """Let Tab go through the controls from top to bottom, Run at the end."""
+        image, detail, model = self.image, self.detail, self.model
+        results = self.results
+        stops: list[QWidget] = [
+            *(image.image, image.level, image.planes, *image.range, image.region),
+            *(image.more.header, image.channels, *image.layers, *image.indices),
+            *(image.contrast, image.zoom, self.line, self.presets, self.table),
+            *(detail.threshold.bar, detail.threshold.number, detail.suggest, detail.example),
+            *(detail.paint, detail.label_value, detail.example_image, detail.text_share.bar),
+            *(detail.text_share.number, detail.name, detail.negative, detail.remove),
+            *(self.results_fold.header, results.mode, results.output, results.min_size),
+            *(results.fill_holes, results.smoothing, results.copy_python, results.copy_command),
+            *(self.model_fold.header, model.model, model.file, model.folder, model.download),
+            *(model.accept, model.decline, model.stop, model.device, model.precision),
+            *(model.memory, self.template, self.run, self.cancel, self.how_long),
+        ]
+        for before, after in itertools.pairwise(stops):
+            QWidget.setTabOrder(before, after)
 
-def _row(*widgets: Widget) -> Container[Widget]:
-    row = Container(widgets=widgets, layout="horizontal", labels=False, label="")
-    row.margins = (0, 0, 0, 0)
-    return row
-
-
-def _keep_narrow(combo: ComboBox) -> None:
-    """Let a long name be cut off in a combo rather than widen the dock."""
-    combo.native.setSizeAdjustPolicy(
-        QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-    )
-    combo.native.setMinimumContentsLength(8)
+    def _run_bar(self) -> QWidget:
+        bar = QWidget()
+        buttons = beside(self.run, self.cancel, self.how_long)
+        layout = column(bar, buttons, self.progress, self.status, self.encoded)
+        layout.setContentsMargins(6, 4, 6, 6)
+        bar.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
+        return bar

@@ -3,97 +3,116 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Generator
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
-from napari_clipseg.engine.pixels import Contrast
+from napari_clipseg.engine.prompts import MaskPrompt, TextPrompt
 from napari_clipseg.engine.recipe import Recipe
-from napari_clipseg.errors import EngineError
-from napari_clipseg.widget.preload import give_triton_its_own_llvm
-from napari_clipseg.widget.request import AnyPrompt
+from napari_clipseg.engine.region import Region
+from napari_clipseg.layers.regions import WHOLE
+from napari_clipseg.widget.blank import remark_on
+from napari_clipseg.widget.events import (
+    Event,
+    Loaded,
+    PlaneBegun,
+    PlaneDone,
+    PlaneDropped,
+    PlaneTask,
+    Progress,
+)
+from napari_clipseg.widget.failures import translated
+from napari_clipseg.widget.feature_cache import place_on_disk
+from napari_clipseg.widget.pace import Pace
+from napari_clipseg.widget.preload import give_triton_its_own_llvm, warm_label_colours
+from napari_clipseg.widget.prompting import AnyPrompt
+from napari_clipseg.widget.replacing import PlaneStack, Replacement
 
 if TYPE_CHECKING:
     from napari_clipseg.engine.decoding import TileDone
     from napari_clipseg.engine.features import Features
     from napari_clipseg.engine.segmenter import Segmenter
-
-Load: TypeAlias = "Callable[[str, float], Segmenter]"
-"""How a segmenter is made of the name or path of a model and a zoom."""
+    from napari_clipseg.widget.request import RunRequest
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Encoded:
-    """What a later run can use again.
+class ModelChoice:
+    """What must be loaded: all settings for which weights are read."""
 
-    Parameters
-    ----------
-    segmenter : Segmenter
-    features : Features, optional
-        None while the image is not wholly encoded.
-    """
+    model: str = "starter"
+    device: str = "auto"
+    precision: str = "float32"
 
-    segmenter: Segmenter
-    features: Features | None = None
+    @classmethod
+    def of(cls, request: RunRequest) -> ModelChoice:
+        """Return the model that a request wants."""
+        return cls(request.model, request.device, request.precision)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+Load: TypeAlias = "Callable[[ModelChoice], Segmenter]"
+"""How a segmenter of zoom 1 is made."""
+
+
+class Feed:
+    """Planes on their way to the worker, which waits where it is ahead of the GUI thread."""
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[PlaneTask | None] = SimpleQueue()
+
+    def put(self, task: PlaneTask) -> None:
+        """Hand over a plane."""
+        self._queue.put(task)
+
+    def end(self) -> None:
+        """Say that there are no more."""
+        self._queue.put(None)
+
+    def __iter__(self) -> Iterator[PlaneTask]:
+        return iter(self._queue.get, None)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Job:
     """All that a run needs.
 
     Parameters
     ----------
-    image : array-like (H, W) or (H, W, C)
-    contrast : "auto" or (float, float)
-    prompts : tuple of TextPrompt, MaskPrompt or Mix
-    model : str
+    choice : ModelChoice
     zoom : float
-    out : ndarray (P, H, W) float32
-        Where the probability goes.
-    known : Encoded, optional
-        What an earlier run left that fits this one.
+    prompts : tuple of TextPrompt, MaskPrompt or Mix
+    feed : Feed
+    planes : int
+        How many will come.
+    memory_bytes : int
+        Features of a plane that take more go to disk.
+    pace : Pace
+    segmenter : Segmenter, optional
+        Loaded by an earlier run.
+    stop : threading.Event
+        Set by whoever wants the run to end after the tile it is at.
     """
 
-    image: Any
-    contrast: Contrast
-    prompts: tuple[AnyPrompt, ...]
-    model: str
+    choice: ModelChoice
     zoom: float
-    out: npt.NDArray[np.float32]
-    known: Encoded | None = None
+    prompts: tuple[AnyPrompt, ...]
+    feed: Feed
+    planes: int
+    memory_bytes: int
+    pace: Pace = dataclasses.field(default_factory=Pace)
+    segmenter: Segmenter | None = None
+    stop: threading.Event = dataclasses.field(default_factory=threading.Event)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Finished:
-    """The end of a run.
-
-    Parameters
-    ----------
-    encoded : Encoded
-        With features.
-    recipes : tuple of Recipe
-        One for each prompt, with the threshold that the model's makers recommend.
-    """
-
-    encoded: Encoded
-    recipes: tuple[Recipe, ...]
-
-
-Event: TypeAlias = "Encoded | TileDone | Finished"
-
-
-def load_segmenter(model: str, zoom: float) -> Segmenter:
+def load_segmenter(choice: ModelChoice) -> Segmenter:
     """Return a segmenter; torch is imported here, in the worker, where it may take its time."""
     give_triton_its_own_llvm()
     from napari_clipseg.engine.segmenter import Segmenter
 
-    segmenter = Segmenter(model, zoom=zoom)
-    if segmenter.device == "cpu":
-        # a run can be cancelled between batches; on a CPU larger ones gain nothing
-        segmenter.batch = 1
-    return segmenter
+    segmenter = Segmenter(choice.model, device=choice.device, precision=choice.precision)
+    # a run can be cancelled between batches; on a CPU larger ones gain nothing
+    return segmenter.with_settings(batch=1) if segmenter.device == "cpu" else segmenter
 
 
 def perform(job: Job, load: Load) -> Generator[Event]:
@@ -104,23 +123,140 @@ def perform(job: Job, load: Load) -> Generator[Event]:
     ClipSegError
         If the run fails. Never a RuntimeError: napari's workers keep those to themselves.
     """
-    try:
-        yield from _perform(job, load)
-    except RuntimeError as error:
-        raise EngineError(str(error)) from error
+    with translated():
+        loaded = job.segmenter or load(job.choice)
+        warm_label_colours()
+        yield Loaded(loaded, tuple(_remark(loaded, each) for each in job.prompts))
+        segmenter = segmenter_of(job, loaded)
+        described = tuple(
+            Recipe.of(segmenter, [each], (0.0, 1.0), segmenter.threshold) for each in job.prompts
+        )
+        run = _Worker(job, segmenter, described)
+        for task in job.feed:
+            if job.stop.is_set():
+                return
+            yield from run.plane(task)
 
 
-def _perform(job: Job, load: Load) -> Generator[Event]:
-    segmenter = job.known.segmenter if job.known else load(job.model, job.zoom)
-    yield Encoded(segmenter)
-    features = job.known.features if job.known else None
-    if features is None:
-        run = segmenter.run(job.image, job.prompts, job.out, contrast=job.contrast)
-        features = yield from run
-    else:
-        yield from features.run(job.prompts, job.out)
-    recipes = tuple(
-        Recipe.of(segmenter, [prompt], features.contrast, segmenter.threshold)
-        for prompt in job.prompts
+def segmenter_of(job: Job, loaded: Segmenter) -> Segmenter:
+    """Return the loaded model with the settings of a run; no weights are read."""
+    return loaded.with_settings(zoom=job.zoom)
+
+
+def features_of(job: Job, segmenter: Segmenter, task: PlaneTask) -> tuple[Features, bool]:
+    """Return the features of a plane, encoded or not, and whether they are kept on disk.
+
+    Raises
+    ------
+    ClipSegError
+        If the plane is no image, or there is no room for its features.
+    """
+    height, width = task.image.shape[:2]
+    expected = segmenter.feature_bytes((int(height), int(width)))
+    on_disk = expected > job.memory_bytes
+    if task.features is not None:
+        return task.features, on_disk
+    folder = place_on_disk(task, segmenter, expected) if on_disk else None
+    made = segmenter.prepare(task.image, contrast=task.contrast, folder=folder)
+    return made, on_disk
+
+
+@dataclasses.dataclass(slots=True)
+class _Worker:
+    """The state of a run in its worker."""
+
+    job: Job
+    segmenter: Segmenter
+    described: tuple[Recipe, ...]
+    done: int = 0
+
+    def plane(self, task: PlaneTask) -> Generator[Event]:
+        """Segment a plane, or bring back what was there before."""
+        features, on_disk = features_of(self.job, self.segmenter, task)
+        recipes = self._recipes(task, features)
+        made = Replacement(task.targets, task.earlier, recipes, whole=task.region is None)
+        yield PlaneBegun(task, features, on_disk, remark_on(task.image, features))
+        try:
+            parts = _parts(task)
+            for to_come, part in zip(reversed(range(len(parts))), parts, strict=True):
+                for done, encoding in self._part(features, made.out, part):
+                    total = self._total(task, done, features, to_come)
+                    yield Progress(task, self.done, total, encoding)
+                if self.job.stop.is_set():
+                    break
+        except Exception:
+            yield PlaneDropped(task, made.restore())
+            raise
+        if self.job.stop.is_set():
+            yield PlaneDropped(task, made.restore())
+            return
+        if self.job.pace.decode is None:
+            self.job.pace.measure(features, self.job.prompts)
+        yield PlaneDone(task, features, _with_regions(recipes, task, made.extends))
+
+    def _part(
+        self, features: Features, out: PlaneStack, region: Region | None
+    ) -> Generator[tuple[TileDone, bool]]:
+        """Segment a region as far as nobody asks to stop; say if it is encoded or only decoded."""
+        encoding, tiles, seconds = features.missing(region) > 0, 0, 0.0
+        begun = time.perf_counter()
+        for done in features.run(self.job.prompts, out, region=region):
+            seconds += time.perf_counter() - begun
+            tiles += 1
+            self.done += 1
+            yield done, encoding
+            if self.job.stop.is_set():
+                return
+            begun = time.perf_counter()
+        if tiles:
+            self.job.pace.note(seconds / tiles, len(self.job.prompts), encoding=encoding)
+
+    def _total(self, task: PlaneTask, done: TileDone, features: Features, parts: int) -> int:
+        """Return the tiles of all planes, taking those to come to be like this one.
+
+        ``parts`` of this plane are still to come.
+        """
+        each = features.tiles if task.region is None else done.total
+        to_come = parts + self.job.planes - task.number
+        return self.done + done.total - done.index + to_come * each
+
+    def _recipes(self, task: PlaneTask, features: Features) -> tuple[Recipe, ...]:
+        return tuple(
+            dataclasses.replace(each, contrast=features.contrast, job=dict(task.record))
+            for each in self.described
+        )
+
+
+def _remark(segmenter: Segmenter, prompt: AnyPrompt) -> str:
+    """Return a sentence if the model has not learned the text of a prompt, else nothing."""
+    if isinstance(prompt, MaskPrompt):
+        return ""
+    text = prompt.text if isinstance(prompt, TextPrompt) else prompt.text.text
+    knowledge = segmenter.knows(text)
+    return "" if knowledge is None or knowledge.known else str(knowledge)
+
+
+def _parts(task: PlaneTask) -> tuple[Region | None, ...]:
+    """Return the parts of a plane in the order in which they are done."""
+    return (task.region,) if task.first_look is None else (task.first_look, task.region)
+
+
+def _with_regions(
+    recipes: tuple[Recipe, ...], task: PlaneTask, extends: list[bool]
+) -> tuple[Recipe, ...]:
+    """Return recipes that name all regions that were made on the plane; none: the whole."""
+    if task.region is None:
+        return recipes
+    new = [task.region.to_json()]
+    return tuple(
+        dataclasses.replace(
+            recipe, job={**recipe.job, "regions": _earlier_regions(old, extended) + new}
+        )
+        for recipe, old, extended in zip(recipes, task.earlier, extends, strict=True)
     )
-    yield Finished(Encoded(segmenter, features), recipes)
+
+
+def _earlier_regions(earlier: Recipe | None, extends: bool) -> list[Any]:
+    if earlier is None or not extends:
+        return []
+    return list(earlier.job.get("regions", [WHOLE]))

@@ -16,9 +16,3 @@ def report(error: BaseException) -> None:
     Workers do not do this by themselves once they have a handler for errors.
     """
     notification_manager.receive_error(type(error), error, error.__traceback__)
-
-
-def gist(error: BaseException) -> str:
-    """Return the first sentence of an error, for a place where there is room for one."""
-    first = str(error).split(". ")[0].rstrip(".")
-    return f"{first[:1].upper()}{first[1:]}."

@@ -2,161 +2,312 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels
-from qtpy.QtWidgets import QFileDialog
-from superqt.utils import qdebounced
+from qtpy.QtWidgets import QApplication, QMenu
 
-from napari_clipseg.errors import ClipSegError
+from napari_clipseg.errors import ClipSegError, PromptError
+from napari_clipseg.layers.planes import SHOWN
 from napari_clipseg.layers.query import read_query
 from napari_clipseg.layers.results import is_ours
-from napari_clipseg.layers.support import paint_example
+from napari_clipseg.layers.support import paint_example, read_support
+from napari_clipseg.widget.command_line import as_command
 from napari_clipseg.widget.controller import Controller
 from napari_clipseg.widget.form import Form
+from napari_clipseg.widget.intention import intention
 from napari_clipseg.widget.job import Load, load_segmenter
-from napari_clipseg.widget.labelling import Cut
-from napari_clipseg.widget.models import (
-    WEIGHTS_FILTER,
-    catalog_choices,
-    describe,
-    local_choice,
-)
 from napari_clipseg.widget.notices import advise
-from napari_clipseg.widget.request import RunRequest, split_texts
+from napari_clipseg.widget.presets import (
+    Preset,
+    bundled_presets,
+    own_presets,
+    own_presets_path,
+)
+from napari_clipseg.widget.prompting import query_settings, read_prompts
+from napari_clipseg.widget.request import ResultSettings, RunRequest
+from napari_clipseg.widget.script import as_python
+from napari_clipseg.widget.settings import apply_cache_folder, read_settings, watch_settings
+from napari_clipseg.widget.thumbnail import Thumbnails
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-RELABEL_MS = 150
-"""The threshold has come to rest when it has not moved for so long."""
+    from napari_clipseg.engine.prompts import MaskPrompt
+
+ASKS_AGAIN = {"on", "text", "example", "label_value", "example_image", "text_share", "negative"}
+"""Fields of a row with which a run has another result; the others only change its looks."""
 
 
 class Panel(Form):
-    """Find things in an image by a text or by a painted example.
+    """Find things in an image by texts and by painted examples.
 
     Parameters
     ----------
     napari_viewer : napari.Viewer
         napari hands it over by this very name.
     load : callable
-        Makes a segmenter of model and zoom.
+        Makes a segmenter.
     """
 
     def __init__(self, napari_viewer: Viewer, load: Load = load_segmenter) -> None:
         self._viewer = napari_viewer
-        self._own_models: list[str] = []
-        super().__init__(self._images, self._examples, self._models)
+        settings = read_settings()
+        apply_cache_folder(settings.cache_folder)
+        super().__init__(napari_viewer, settings)
         self.controller = Controller(napari_viewer, self, load)
-        self._threshold_chosen = False
-        self._relabel = qdebounced(self.controller.relabel, timeout=RELABEL_MS)
+        self._running = self._waiting = False
+        self._templates = self.templates()
+        self._thumbnails = Thumbnails(self._read_example)
+        self._make_preset_menu()
         self._connect()
-        self._choose_active()
-        self._on_example()
-        self._on_model()
+        self._follow_viewer()
+        self.refill()
+        self.image.image.choose(napari_viewer.layers.selection.active)
+        self._say_intention()
 
     def request(self) -> RunRequest:
         """Return what the form says now."""
         return RunRequest(
-            image=self.image.value,
-            texts=split_texts(self.prompt.value),
-            example=self.example.value,
-            text_share=self.text_share.value,
-            contrast=self.contrast.value,
-            model=self.model.value,
-            zoom=self.zoom.value,
+            prompts=self.prompts.prompts(),
+            templates=self.templates(),
+            **self.image.choices(),
+            **self.model.choices(),
         )
 
-    def cut(self) -> Cut:
-        """Return threshold and minimum size as they are set now."""
-        return Cut(self.threshold.value, self.min_size.value)
+    def thresholds(self) -> Mapping[int, float]:
+        """Return the threshold of every row, by key, as it is set now."""
+        return {each.row.key: each.row.threshold for each in self.prompts.entries}
+
+    def result_settings(self) -> ResultSettings:
+        """Return how labels are to be made, as it is set now."""
+        return self.results.settings()
 
     def show_status(self, text: str) -> None:
         """Say in one line how things stand."""
-        self.status.value = text
+        self.status.setText(text)
+
+    def show_encoded(self, text: str) -> None:
+        """Say what is encoded, or what encoding would cost."""
+        self.encoded.setText(f"{text[:1].upper()}{text[1:]}")
 
     def show_progress(self, done: int, total: int) -> None:
         """Show how many tiles are done; a total of 0 is not known yet."""
-        self.progress.max = total
-        self.progress.value = done
+        self.progress.setRange(0, total)
+        self.progress.setValue(done)
 
     def show_running(self, running: bool) -> None:
         """Show whether a run is going on."""
-        self.run.enabled, self.cancel.enabled = not running, running
-        if not running and self.progress.max == 0:
-            self.progress.max = 1
+        self._running = running
+        for button in (self.run, self.how_long):
+            button.setEnabled(not running)
+        self.cancel.setEnabled(running)
+        if not running:
+            if self.progress.maximum() == 0:
+                self.progress.setRange(0, 1)
+            if self._waiting:
+                self._waiting = False
+                self._run_if_ready()
+
+    def show_presence(self, sentences: Mapping[int, str]) -> None:
+        """Say of rows, by key, whether what they ask for was found."""
+        for key, text in sentences.items():
+            self.prompts.say(key, text)
 
     def suggest_threshold(self, threshold: float) -> None:
-        """Take over a recommended threshold, unless the person has chosen one."""
-        if not self._threshold_chosen:
-            with self.threshold.changed.blocked():
-                self.threshold.value = threshold
+        """Take over a recommended threshold for the rows for which nobody chose one."""
+        self.prompts.suggest_threshold(threshold)
 
-    def add_model(self, path: str) -> None:
-        """Offer a weights file of the person's own, and choose it."""
-        if path not in self._own_models:
-            self._own_models.append(path)
-        self.model.reset_choices()
-        self.model.value = path
+    def refill(self, _: Any = None) -> None:
+        """Offer the layers that are there now."""
+        self.image.refill()
+        layers = list(self._viewer.layers)
+        examples = [e for e in layers if isinstance(e, Labels) and not is_ours(e)]
+        images = [e for e in layers if isinstance(e, Image) and not is_ours(e)]
+        for entry in self.prompts.entries:
+            row = entry.row
+            if row.example is not None and row.example not in layers:
+                self.prompts.change(row.key, example=None, label_value=None)
+            if row.example_image is not None and row.example_image not in layers:
+                self.prompts.change(row.key, example_image=None)
+        self.detail.offer(examples, images)
+
+    def add_preset(self, preset: Preset) -> None:
+        """Add the prompts of a preset, and take over its template if it has one."""
+        if preset.template:
+            self.template.setEditText(preset.template)
+        self._go_to(self.prompts.add_texts(preset.prompts, preset.negative))
 
     def _connect(self) -> None:
-        self.prompt.native.returnPressed.connect(self._on_run)
-        self.run.changed.connect(self._on_run)
-        self.cancel.changed.connect(self.controller.cancel)
-        self.paint.changed.connect(self._on_paint)
-        self.browse.changed.connect(self._on_browse)
-        self.example.changed.connect(self._on_example)
-        self.prompt.changed.connect(self._on_example)
-        self.model.changed.connect(self._on_model)
-        self.threshold.changed.connect(self._on_threshold)
-        self.min_size.changed.connect(self._relabel)
-        self.native.destroyed.connect(self.controller.close)
+        self.line.added.connect(lambda texts: self._go_to(self.prompts.add_texts(texts)))
+        self.line.entered.connect(self._on_run)
+        self.run.clicked.connect(self._on_run)
+        self.cancel.clicked.connect(self._on_cancel)
+        self.how_long.clicked.connect(lambda: self.controller.estimate(self.request()))
+        self.table.current.connect(self._on_current)
+        self.prompts.edited.connect(self._on_edited)
+        self.prompts.settled.connect(lambda _: self.controller.relabel())
+        self.prompts.counted.connect(self._run_if_ready)
+        self.detail.remove.clicked.connect(self.table.remove_selected)
+        self.detail.paint_asked.connect(self._on_paint)
+        self.detail.suggestion_asked.connect(self._on_suggest)
+        self._thumbnails.made.connect(self.detail.show_picture)
+        self.image.changed.connect(self._say_intention)
+        self.image.changed.connect(lambda: self._on_current(self.table.current_key()))
+        self.model.changed.connect(self._say_intention)
+        self.results.changed.connect(self.controller.relabel)
+        self.results.copy_python.clicked.connect(lambda: self._copy(as_python))
+        self.results.copy_command.clicked.connect(lambda: self._copy(as_command))
+        self.template.activated.connect(self._on_template)
+        editor = self.template.lineEdit()
+        assert editor is not None
+        editor.editingFinished.connect(self._on_template)
 
-    def _images(self, _: Any) -> list[Image]:
-        return [
-            each for each in self._viewer.layers if isinstance(each, Image) and not is_ours(each)
-        ]
+    def _follow_viewer(self) -> None:
+        events = self._viewer.layers.events
+        emitters = (events.inserted, events.removed, events.reordered, events.renamed)
+        for emitter in emitters:
+            emitter.connect(self.refill)
+        end_settings = watch_settings(self._on_settings)
+        ends: list[Callable[..., Any]] = [end_settings, self.controller.close]
+        ends += [self.model.downloading.close, self._thumbnails.stop]
+        ends += [partial(each.disconnect, self.refill) for each in emitters]
+        self.destroyed.connect(partial(_end, ends))
 
-    def _examples(self, _: Any) -> list[Labels]:
-        return [each for each in self._viewer.layers if isinstance(each, Labels)]
-
-    def _models(self, _: Any) -> list[tuple[str, str]]:
-        return [*catalog_choices(), *map(local_choice, self._own_models)]
-
-    def _choose_active(self) -> None:
-        self.reset_choices()
-        active = self._viewer.layers.selection.active
-        if active in self.image.choices:
-            self.image.value = active
+    def _make_preset_menu(self) -> None:
+        path, menu = own_presets_path(), QMenu(self)
+        presets = bundled_presets()
+        try:
+            presets += own_presets(path)
+        except ClipSegError as error:
+            advise(str(error))
+        domains: dict[str, QMenu] = {}
+        for preset in presets:
+            if preset.domain not in domains:
+                added = menu.addMenu(preset.domain)
+                assert added is not None
+                domains[preset.domain] = added
+            action = domains[preset.domain].addAction(preset.name)
+            assert action is not None
+            action.triggered.connect(lambda _=False, preset=preset: self.add_preset(preset))
+        self.presets.setMenu(menu)
+        self.presets.setToolTip(
+            f"Sets of prompts by domain. Your own are read from {path} when the panel opens."
+        )
 
     def _on_run(self) -> None:
+        if self.line.commit() and self._running:
+            return  # what was typed has started a run, or waits for the one that is going on
         self.controller.start(self.request())
 
-    def _on_threshold(self, threshold: float) -> None:
-        self._threshold_chosen = True
-        self.controller.preview(threshold)
-        self._relabel()
+    def _on_cancel(self) -> None:
+        self._waiting = False
+        self.controller.cancel()
 
-    def _on_example(self) -> None:
-        """Offer the mix only where there are two things to mix."""
-        both = self.example.value is not None and bool(split_texts(self.prompt.value))
-        self.text_share.enabled = both
+    def _on_template(self) -> None:
+        """Run again for another template; leaving the field alone changes nothing."""
+        if self.templates() != self._templates:
+            self._run_if_ready()
 
-    def _on_model(self) -> None:
-        self.model.tooltip = describe(self.model.value)
+    def _run_if_ready(self, *_: Any) -> None:
+        """Run again where that takes no time, else say what Run will do."""
+        request = self.request()
+        self._templates = request.templates
+        if self._running:
+            self._waiting = True
+        elif not self._is_ready(request) or request.planes != SHOWN:
+            self.show_status(intention(request, False))
+        elif obstacle := self._obstacle(request):
+            self.show_status(obstacle)
+        else:
+            self.controller.start(request)
 
-    def _on_browse(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self.native, "Weights", "", WEIGHTS_FILTER)
-        if path:
-            self.add_model(path)
+    def _is_ready(self, request: RunRequest) -> bool:
+        return bool(request.prompts) and self.controller.ready(request)
 
-    def _on_paint(self) -> None:
+    def _obstacle(self, request: RunRequest) -> str:
+        """Return why there can be no run, as when nothing is painted yet; empty if there can."""
         try:
-            read_query(self._viewer, self.image.value)
+            query = read_query(self._viewer, request.image, query_settings(request))
+            read_prompts(self._viewer, request, query)
+        except ClipSegError as error:
+            return str(error)
+        return ""
+
+    def _say_intention(self) -> None:
+        if not self._running:
+            request = self.request()
+            self.show_status(intention(request, self._is_ready(request)))
+
+    def _go_to(self, keys: list[int]) -> None:
+        if keys:
+            self.table.go_to(keys[0])
+
+    def _on_current(self, key: int) -> None:
+        self.detail.show_row_of(key)
+        entry = self.prompts.entry(key)
+        self._thumbnails.follow(None if entry is None else entry.row.example)
+
+    def _on_edited(self, key: int, field: str) -> None:
+        entry = self.prompts.entry(key)
+        if entry is None:
+            return
+        if field == "color":
+            self.controller.restyle(key, entry.row.color)
+        elif field == "threshold":
+            self.controller.preview(key, entry.row.threshold)
+        elif field in ASKS_AGAIN:
+            self._on_current(self.table.current_key())
+            self._run_if_ready()
+
+    def _on_settings(self) -> None:
+        settings = read_settings()
+        apply_cache_folder(settings.cache_folder)
+        self.model.apply(settings)
+
+    def _on_paint(self, key: int) -> None:
+        try:
+            read_query(self._viewer, self.image.image.value(), query_settings(self.request()))
         except ClipSegError as error:
             advise(str(error))
             return
-        layer = paint_example(self.image.value)
+        layer = paint_example(self.image.image.value())
         self._viewer.add_layer(layer)
-        self.reset_choices()
-        self.example.value = layer
+        self.refill()
+        self.prompts.change(key, example=layer, label_value=None, example_image=None)
+
+    def _on_suggest(self, key: int) -> None:
+        """Take the threshold that fits the example of a row best."""
+        entry = self.prompts.entry(key)
+        if entry is None:
+            return
+        try:
+            threshold = self.controller.fitting_threshold(entry.row)
+        except ClipSegError as error:
+            self.show_status(str(error))
+            return
+        self.prompts.choose_threshold(key, threshold)
+        self.prompts.settled.emit(key)
+
+    def _read_example(self) -> MaskPrompt:
+        """Return the example of the current row as it is painted now."""
+        entry = self.prompts.entry(self.table.current_key())
+        if entry is None or entry.row.example is None:
+            raise PromptError("")
+        row, settings = entry.row, query_settings(self.request())
+        query = read_query(self._viewer, self.image.image.value(), settings)
+        seen = None if row.example_image is None else read_query(self._viewer, row.example_image)
+        return read_support(self._viewer, row.example, query, value=row.label_value, image=seen)
+
+    def _copy(self, write: Callable[[Any, RunRequest, ResultSettings], str]) -> None:
+        clipboard = QApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setText(write(self._viewer, self.request(), self.result_settings()))
+        self.show_status("Copied to the clipboard.")
+
+
+def _end(ends: list[Callable[..., Any]], *_: Any) -> None:
+    for end in ends:
+        end()

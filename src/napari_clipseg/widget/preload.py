@@ -1,11 +1,15 @@
-"""Makes it safe to import torch into a process that already draws with OpenGL."""
+"""What a worker does beforehand, so that the viewer neither dies nor stands still later."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
+from functools import cache
 from importlib import import_module
+
+import numpy as np
+from napari.layers import Labels
 
 
 def give_triton_its_own_llvm() -> None:
@@ -29,3 +33,14 @@ def give_triton_its_own_llvm() -> None:
             import_module("triton._C.libtriton")
     finally:
         sys.setdlopenflags(flags)
+
+
+@cache
+def warm_label_colours() -> None:
+    """Have napari compile what colours labels, which takes seconds, once in a process.
+
+    numba compiles for each type of labels and of colormap when it is first met, which would
+    be in the GUI thread. A tiny layer that is in no viewer meets them here.
+    """
+    labels = Labels(np.zeros((2, 2), np.uint16))
+    labels.colormap = {1: "red", None: "transparent"}

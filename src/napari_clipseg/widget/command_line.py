@@ -1,0 +1,158 @@
+"""What the panel asks for as a command line; what it cannot say stands in comments before it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from napari_clipseg.errors import ClipSegError
+from napari_clipseg.layers.geometry import shown_plane
+from napari_clipseg.layers.planes import SHOWN
+from napari_clipseg.layers.query import AS_DISPLAYED
+from napari_clipseg.layers.regions import WHOLE
+from napari_clipseg.widget.request import ResultSettings, RunRequest
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Layer
+
+OUTPUT = "results"
+"""Folder that the command line writes to."""
+
+IMAGE_FILE, EXAMPLE_FILE = "IMAGE.tif", "EXAMPLE.tif"
+"""Stand for layers that have no file."""
+
+PLAIN = ("{}",)
+
+
+def as_command(viewer: Viewer, request: RunRequest, results: ResultSettings) -> str:
+    """Return a call of ``napari-clipseg segment`` that repeats a run as far as it can.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Whose plane is meant.
+    request : RunRequest
+    results : ResultSettings
+
+    Returns
+    -------
+    str
+        Comment lines that begin with ``#``, then one line for the shell.
+    """
+    if request.image is None:
+        return "# The panel has no image: choose one, then copy again."
+    words = ["napari-clipseg", "segment", _file(request.image, IMAGE_FILE), "--output", OUTPUT]
+    for part in (_prompts(request), _image(viewer, request), _engine(request)):
+        words += part
+    words += _labels(request, results)
+    comments = [f"# {each}" for each in limits(viewer, request, results)]
+    return "\n".join([*comments, shlex.join(words)])
+
+
+def limits(viewer: Viewer, request: RunRequest, results: ResultSettings) -> Iterator[str]:
+    """Yield a sentence for each thing that the command line cannot say."""
+    yield from _limits_of_image(viewer, request)
+    yield from _limits_of_prompts(request)
+    positive = [row for row in request.prompts if not row.negative]
+    if results.competition and len(request.prompts) > 1:
+        yield "Prompts do not compete on the command line: their labels may overlap."
+    if not results.instances and positive:
+        yield "Labels number objects there, not prompts."
+    if results.fill_holes or results.smoothing:
+        yield "Holes are not filled and nothing is smoothed there."
+
+
+def _limits_of_image(viewer: Viewer, request: RunRequest) -> Iterator[str]:
+    assert request.image is not None, "the caller has looked"
+    if request.image.source.path is None:
+        yield f"'{request.image.name}' has no file: save it, and put its path for {IMAGE_FILE}."
+    if request.planes != SHOWN:
+        yield "One plane is done there: repeat the line with --plane for the others."
+    elif request.image.ndim > 2 and _plane(viewer, request) is None:
+        yield "The plane that is shown does not lie on the last two axes: it cannot be named."
+    if request.region != WHOLE:
+        yield "The whole plane is done there, not only the region."
+    if request.channels is not None and not isinstance(request.channels[0], int):
+        yield "Colours made of several layers need one file that holds them all."
+
+
+def _limits_of_prompts(request: RunRequest) -> Iterator[str]:
+    rows = request.prompts
+    examples = {id(row.example): row.example for row in rows if row.example is not None}
+    for example in examples.values():
+        if example.source.path is None:
+            yield f"'{example.name}' has no file: save it, and put its path for {EXAMPLE_FILE}."
+    if examples:
+        yield "All labels of the example count there, not only one."
+    if len(examples) > 1:
+        yield "There is one example there: only the first is named."
+    mixes = {row.text_share if row.text else None for row in rows if row.example is not None}
+    plain = any(row.example is None for row in rows)
+    if len(mixes) > 1 or (mixes - {None} and plain):
+        yield "Text and example are mixed alike for all prompts there."
+    if len({row.threshold for row in rows}) > 1:
+        yield "All prompts have the threshold of the first there."
+    if any(row.negative for row in rows):
+        yield "There are no negative prompts there: they get labels like the others."
+    if request.templates != PLAIN:
+        yield "Texts are read there as they are, without a template."
+
+
+def _prompts(request: RunRequest) -> Iterator[str]:
+    for row in request.prompts:
+        if row.text.strip():
+            yield from ("--prompt", row.text.strip())
+    painted = [row for row in request.prompts if row.example is not None]
+    if painted and painted[0].example is not None:
+        yield from ("--support-mask", _file(painted[0].example, EXAMPLE_FILE))
+        if painted[0].example_image is not None:
+            yield from ("--support-image", _file(painted[0].example_image, IMAGE_FILE))
+        if painted[0].text.strip():
+            yield from ("--mix", f"{painted[0].text_share:g}")
+
+
+def _image(viewer: Viewer, request: RunRequest) -> Iterator[str]:
+    image = request.image
+    assert image is not None, "the caller has looked"
+    plane = _plane(viewer, request)
+    if plane:
+        yield from ("--plane", ",".join(map(str, plane)))
+    if request.level:
+        yield from ("--level", str(request.level))
+    if request.contrast == AS_DISPLAYED and not image.rgb and request.channels is None:
+        low, high = image.contrast_limits
+        yield f"--contrast={low:g},{high:g}"
+    if request.channels is not None and isinstance(request.channels[0], int):
+        yield from ("--channels", ",".join(map(str, request.channels)))
+
+
+def _engine(request: RunRequest) -> Iterator[str]:
+    yield from ("--model", request.model, "--device", request.device)
+    yield from ("--precision", request.precision, "--zoom", f"{request.zoom:g}")
+
+
+def _labels(request: RunRequest, results: ResultSettings) -> Iterator[str]:
+    if request.prompts:
+        yield from ("--threshold", f"{request.prompts[0].threshold:g}")
+    yield from ("--min-size", str(results.min_size))
+
+
+def _plane(viewer: Viewer, request: RunRequest) -> tuple[int, ...] | None:
+    """Return the index of the plane that is shown, None where the last two axes do not span it."""
+    image = request.image
+    assert image is not None, "the caller has looked"
+    try:
+        plane = shown_plane(viewer, image)
+    except ClipSegError:
+        return None
+    hidden = plane.index[:-2]
+    if plane.axes != (image.ndim - 2, image.ndim - 1) or None in hidden:
+        return None
+    kept = [axis for axis in range(len(hidden)) if axis != request.channel_axis]
+    return tuple(int(hidden[axis] or 0) for axis in kept)
+
+
+def _file(layer: Layer, otherwise: str) -> str:
+    return str(layer.source.path or otherwise)

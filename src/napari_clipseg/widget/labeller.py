@@ -1,0 +1,113 @@
+"""The worker that keeps labels true to the form, one task at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari.qt.threading import create_worker
+
+from napari_clipseg.widget.labelling import Labelled, LabelTask, label_planes
+from napari_clipseg.widget.labels_of_run import LabelsOfRun
+from napari_clipseg.widget.notices import report
+
+if TYPE_CHECKING:
+    from napari_clipseg.layers.geometry import Plane
+    from napari_clipseg.widget.run import Run
+    from napari_clipseg.widget.shelf import Shelf
+    from napari_clipseg.widget.view import View
+
+
+class Labeller:
+    """Labels what a run has completed, and again whenever thresholds or settings change.
+
+    Parameters
+    ----------
+    shelf : Shelf
+    view : View
+    on_done : callable
+        Called when nothing is left to be labelled.
+
+    Attributes
+    ----------
+    labels : LabelsOfRun or None
+        Those of the last run that completed a plane.
+    busy : bool
+        Whether something is being labelled.
+    """
+
+    def __init__(self, shelf: Shelf, view: View, on_done: Callable[[], None]) -> None:
+        self._shelf, self._view, self._on_done = shelf, view, on_done
+        self.labels: LabelsOfRun | None = None
+        self._worker: Any = None
+        self._closed = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being labelled."""
+        return self._worker is not None
+
+    def add(self, run: Run, plane: Plane) -> None:
+        """Label a plane that a run has completed, together with its other planes."""
+        if self.labels is not None and self.labels.run is run:
+            self.labels.add(plane)
+            self._next()
+            return
+        if self.labels is not None:
+            self.labels.stop()
+        self.labels = LabelsOfRun(run, self._shelf)
+        self.restart()
+
+    def restart(self) -> None:
+        """Label all complete planes anew, as the form says now."""
+        if self.labels is not None:
+            self.labels.restart(self._view.thresholds(), self._view.result_settings())
+            self._next()
+
+    def end_preview(self) -> None:
+        """Show the layers as they are without a preview."""
+        if self.labels is not None:
+            self.labels.end_preview()
+
+    def close(self) -> None:
+        """Stop, and call nobody any more."""
+        self._closed = True
+        if self.labels is not None:
+            self.labels.stop()
+        if self._worker is not None:
+            self._worker.quit()
+
+    def _next(self) -> None:
+        """Start the next task, once the one before has ended: none writes beside another."""
+        if self._worker is not None or self.labels is None:
+            return
+        task = self.labels.next_task()
+        if task is None:
+            return
+        self._worker = create_worker(
+            label_planes,
+            task,
+            _connect={
+                "yielded": partial(self._on_labelled, self.labels, task),
+                "errored": self._on_error,
+                "finished": self._on_finished,
+            },
+        )
+
+    def _on_labelled(self, labels: LabelsOfRun, task: LabelTask, labelled: Labelled) -> None:
+        if not self._closed and labels is self.labels:
+            labels.take(task, labelled)
+
+    def _on_error(self, error: Exception) -> None:
+        if not self._closed:
+            report(error)
+
+    def _on_finished(self) -> None:
+        self._worker = None
+        if self._closed:
+            return
+        self._next()
+        if self._worker is None:
+            self.end_preview()
+            self._on_done()

@@ -1,0 +1,69 @@
+"""What the status lines say of runs, sizes and times."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_clipseg.engine.features import Features
+    from napari_clipseg.widget.events import Progress
+    from napari_clipseg.widget.pace import Pace
+    from napari_clipseg.widget.run import Run
+
+
+def encoded(features: Features, pace: Pace, prompts: int) -> str:
+    """Return e.g. "encoded, 1,444 tiles, 268 MB; a new prompt takes about 2 s"."""
+    missing = features.missing()
+    tiles = f"{features.tiles - missing:,} of {features.tiles:,}" if missing else _tiles(features)
+    text = f"encoded, {tiles}, {_size(features.nbytes * _share(features, missing))}"
+    if pace.decode is None or not prompts:
+        return text
+    seconds = pace.decode * (features.tiles - missing) * prompts
+    return f"{text}; {_prompts(prompts)} about {duration(seconds)}"
+
+
+def estimated(features: Features, pace: Pace, prompts: int, device: str) -> str:
+    """Return e.g. "about 40 s on cpu (1,444 tiles to encode)"."""
+    missing = features.missing()
+    seconds = missing * (pace.encode or 0.0) + features.tiles * prompts * (pace.decode or 0.0)
+    todo = f"{missing:,} tiles to encode" if missing else f"{_tiles(features)}, encoded already"
+    return f"about {duration(seconds)} on {device} ({todo})"
+
+
+def working(run: Run, progress: Progress) -> str:
+    """Return which tile of how many is done, and of which plane."""
+    verb = "Encoding" if progress.encoding else "Decoding"
+    text = f"{verb}: tile {progress.done:,} of {progress.total:,}"
+    planes = len(run.planes)
+    return text if planes == 1 else f"{text}, plane {progress.task.number} of {planes}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time for people: "0.2 s", "40 s", "3 min", "2 h"."""
+    if seconds < 1:
+        return f"{max(seconds, 0.1):.1f} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def sentence(error: BaseException) -> str:
+    """Return the first sentence of an error, for a place where there is room for one."""
+    first = str(error).split(". ")[0].rstrip(".")
+    return f"{first[:1].upper()}{first[1:]}."
+
+
+def _share(features: Features, missing: int) -> float:
+    return 1 - missing / features.tiles if features.tiles else 0.0
+
+
+def _tiles(features: Features) -> str:
+    return f"{features.tiles:,} {'tile' if features.tiles == 1 else 'tiles'}"
+
+
+def _prompts(count: int) -> str:
+    return "a new prompt takes" if count == 1 else f"{count} new prompts take"
+
+
+def _size(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.{0 if size >= 1e7 else 1}f} MB"

@@ -1,0 +1,121 @@
+"""What the panel asks for as a Python script and as a command line, to be repeated elsewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Layer
+
+from napari_clipseg.layers.query import AS_DISPLAYED
+from napari_clipseg.layers.regions import ON_SCREEN
+from napari_clipseg.widget.request import PromptRow, ResultSettings, RunRequest
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+HEAD = '''"""Repeats a run of the CLIPSeg panel. In napari's console it runs as it is."""
+
+from napari_clipseg import segment_layer
+from napari_clipseg.widget.request import PromptRow
+'''
+
+NOT_SAID = {"image", "prompts", "key"}
+"""Fields that are written in another way than as keywords."""
+
+
+def as_python(viewer: Viewer, request: RunRequest, results: ResultSettings) -> str:
+    """Return a Python script that repeats a run.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Whose planes and layers are meant.
+    request : RunRequest
+    results : ResultSettings
+
+    Notes
+    -----
+    Where there is no ``viewer``, the script makes one without a window and opens the files of
+    the layers; a layer that has no file is named in a comment.
+    """
+    if request.image is None:
+        return f"{HEAD}\n# The panel has no image: choose one, then copy again.\n"
+    lines = [HEAD, *_opening(request), *_view(viewer, request), "prompts = ["]
+    lines += [f"    {_call('PromptRow', row, PromptRow(0), 'key=0')}," for row in request.prompts]
+    lines += ["]", "layers = segment_layer(", "    viewer,", f"    {_value(request.image)},"]
+    lines += ["    prompts,"]
+    usual = (RunRequest(None, ()), ResultSettings())
+    for given, default in zip((request, results), usual, strict=True):
+        lines += [f"    {each}," for each in _keywords(given, default)]
+    return "\n".join([*lines, ")", ""])
+
+
+def _opening(request: RunRequest) -> Iterator[str]:
+    """Yield what makes a viewer where there is none."""
+    yield 'if "viewer" not in globals():'
+    yield "    from napari.components import ViewerModel"
+    yield ""
+    yield "    viewer = ViewerModel()"
+    for layer in layers_of(request):
+        kind = type(layer).__name__
+        path = layer.source.path
+        if path:
+            options = f"name={layer.name!r}, layer_type={kind.lower()!r}"
+            yield f"    viewer.open({str(path)!r}, {options})"
+        else:
+            yield f"    # the {kind} layer {layer.name!r} has no file: add it to the viewer here"
+    yield ""
+
+
+def _view(viewer: Viewer, request: RunRequest) -> Iterator[str]:
+    """Yield what puts plane and contrast where they are now."""
+    image = request.image
+    assert image is not None, "the caller has looked"
+    if image.ndim > 2:
+        yield f"viewer.dims.order = {tuple(viewer.dims.order)}"
+        yield f"viewer.dims.point = {tuple(float(each) for each in viewer.dims.point)}"
+    shown = [image, *(each for each in request.channels or () if isinstance(each, Layer))]
+    for layer in shown:
+        if request.contrast == AS_DISPLAYED and not layer.rgb:
+            limits = tuple(float(each) for each in layer.contrast_limits)
+            yield f"{_value(layer)}.contrast_limits = {limits}"
+    if request.region == ON_SCREEN:
+        yield "# 'on screen' is what the viewer shows while the script runs"
+
+
+def layers_of(request: RunRequest) -> list[Layer]:
+    """Return the layers that a run reads, each once."""
+    rows = [each for row in request.prompts for each in (row.example, row.example_image)]
+    named = [request.image, *(request.channels or ()), request.region, *rows]
+    found: list[Layer] = []
+    for each in named:
+        if isinstance(each, Layer) and each not in found:
+            found.append(each)
+    return found
+
+
+def _call(name: str, given: Any, default: Any, *first: str) -> str:
+    return f"{name}({', '.join([*first, *_keywords(given, default)])})"
+
+
+def _keywords(given: Any, default: Any) -> list[str]:
+    """Return the fields that are not what they are by default, as keywords."""
+    names = [field.name for field in dataclasses.fields(given) if field.name not in NOT_SAID]
+    values = [(name, getattr(given, name)) for name in names]
+    # a threshold that is not said would be the model's own, not the default of the row
+    return [
+        f"{name}={_value(value)}"
+        for name, value in values
+        if value != getattr(default, name) or name == "threshold"
+    ]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Layer):
+        return f"viewer.layers[{value.name!r}]"
+    if isinstance(value, tuple):
+        inside = ", ".join(map(_value, value))
+        return f"({inside},)" if len(value) == 1 else f"({inside})"
+    return repr(value)

@@ -1,0 +1,97 @@
+"""How much of a run that goes on is shown, and how often."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QTimer
+
+from napari_clipseg.layers.results import add_quietly
+from napari_clipseg.widget import phrases
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Layer
+
+    from napari_clipseg.widget.events import Progress
+    from napari_clipseg.widget.run import Run
+    from napari_clipseg.widget.shelf import Shelf
+    from napari_clipseg.widget.view import View
+
+SAY_SECONDS = 0.1
+"""Time between two words on the progress: tiles may come faster than anybody can read."""
+
+REFRESH_SECONDS, SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 0.3, 3.0
+"""Time between two looks at the results for each megapixel of theirs, at least and at most: napari
+sends the whole plane to the graphics card and draws the canvas each time, which without such a
+card takes the processor away from the model."""
+
+
+class Showing:
+    """Puts what a run has made into the viewer, at a pace that leaves time for the person.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    view : View
+    shelf : Shelf
+    """
+
+    def __init__(self, viewer: Viewer, view: View, shelf: Shelf) -> None:
+        self._viewer, self._view, self._shelf = viewer, view, shelf
+        self._waiting: deque[Layer] = deque()
+        self._said = self._refreshed = 0.0
+        self._in_bar = False
+
+    def progress(self, run: Run, progress: Progress, worker: Any) -> None:
+        """Say how far a run is, and show what it has made."""
+        self.results(run)
+        now, last = time.monotonic(), progress.done == progress.total
+        if now - self._said > SAY_SECONDS or last:
+            self._said = now
+            self._view.show_progress(progress.done, progress.total)
+            self._view.show_status(phrases.working(run, progress))
+            self._advance(worker, progress)
+        megapixels = len(run.results) * progress.task.targets[0].size / 1e6
+        pause = min(max(megapixels * REFRESH_SECONDS, SHORTEST_PAUSE), LONGEST_PAUSE)
+        if now - self._refreshed > pause or last:
+            self._refreshed = now
+            for result in run.results:
+                result.refresh()
+
+    def results(self, run: Run) -> None:
+        """Add the layers of a run: not before the first tile, so one that fails leaves none.
+
+        Each is added in a turn of its own: napari takes up to 0.3 s for a large one.
+        """
+        if run.shown:
+            return
+        run.shown = True
+        for result in run.results:
+            self._shelf.keep(run.query, result)
+            if result.layer not in self._viewer.layers:
+                self._waiting.append(result.layer)
+                QTimer.singleShot(0, self._add_next)
+
+    def stop(self) -> None:
+        """Add no more layers."""
+        self._waiting.clear()
+
+    def _add_next(self) -> None:
+        if self._waiting:
+            add_quietly(self._viewer, self._waiting.popleft())
+
+    def _advance(self, worker: Any, progress: Progress) -> None:
+        """Move the bar in the activity dock.
+
+        napari handles all waiting events meanwhile, further tiles among them: those must not
+        come here again, or a fast model would nest events without end.
+        """
+        if self._in_bar:
+            return
+        self._in_bar = True
+        worker.pbar.total = progress.total
+        worker.pbar.update(progress.done - worker.pbar.n)
+        self._in_bar = False

@@ -1,0 +1,95 @@
+"""What the model sees of a painted example, as a small picture that follows the brush."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Labels
+from napari.qt.threading import create_worker
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_clipseg.engine.prompts import MaskPrompt
+from napari_clipseg.engine.visual_prompt import prompt_image, separate_objects
+from napari_clipseg.errors import ClipSegError
+
+SIDE_PX = 96
+
+REST_MS = 250
+"""A brush has come to rest when it has not moved for so long."""
+
+
+def thumbnail(example: MaskPrompt) -> npt.NDArray[np.uint8]:
+    """Return the prompt image of the largest painted object, (96, 96, 3) uint8.
+
+    Reads the part of the support image around the object: call it in a worker.
+    """
+    largest = separate_objects(np.asarray(example.mask))[0]
+    picture = prompt_image(example.pixels(), largest, side=SIDE_PX)
+    return np.asarray(np.rint(np.clip(picture, 0, 1) * 255), np.uint8)
+
+
+class Thumbnails(QObject):
+    """Keeps the picture of one example up to date.
+
+    Parameters
+    ----------
+    read : callable
+        Returns the example as it is painted now; called in the GUI thread.
+    """
+
+    made = Signal(object)
+    """The picture (96, 96, 3) uint8, or a sentence that says why there is none."""
+
+    def __init__(self, read: Callable[[], MaskPrompt]) -> None:
+        super().__init__()
+        self._read = read
+        self._layer: Labels | None = None
+        self._latest: Any = None
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(REST_MS)
+        self._rest.timeout.connect(self._start)
+
+    def follow(self, layer: Labels | None) -> None:
+        """Watch this layer, and no other, being painted."""
+        if layer != self._layer:
+            self.stop()
+            self._layer = layer
+            if layer is not None:
+                layer.events.labels_update.connect(self._on_paint)
+                layer.events.selected_label.connect(self._on_paint)
+        if layer is not None:
+            self._rest.start()
+
+    def stop(self) -> None:
+        """Watch nothing; a picture that is under way is dropped."""
+        self._rest.stop()
+        self._latest = None
+        if self._layer is not None:
+            self._layer.events.labels_update.disconnect(self._on_paint)
+            self._layer.events.selected_label.disconnect(self._on_paint)
+            self._layer = None
+
+    def _on_paint(self, _: Any) -> None:
+        self._rest.start()
+
+    def _start(self) -> None:
+        try:
+            example = self._read()
+        except ClipSegError as error:
+            self._latest = None
+            self.made.emit(str(error))
+            return
+        worker = create_worker(thumbnail, example, _start_thread=False, _ignore_errors=True)
+        worker.returned.connect(lambda picture: self._on_made(worker, picture))
+        worker.errored.connect(lambda error: self._on_made(worker, str(error)))
+        self._latest = worker
+        worker.start()
+
+    def _on_made(self, worker: Any, picture: Any) -> None:
+        if worker is self._latest:
+            self._latest = None
+            self.made.emit(picture)

@@ -1,0 +1,177 @@
+"""The command of the palette, the preferences, and what is read of the image."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+from npe2 import PluginManifest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QFileDialog
+
+from napari_clipseg.widget import commands, panel
+from napari_clipseg.widget.request import RunRequest
+
+pytestmark = pytest.mark.display
+
+
+def test_segment_active_opens_the_panel_once_and_runs_with_its_prompts(
+    make_napari_viewer_proxy, npe2pm, engine, cells, qtbot, monkeypatch
+):
+    manifest = PluginManifest.from_distribution("napari-clipseg")
+    monkeypatch.setattr(panel.Panel.__init__, "__defaults__", (engine,))
+    with npe2pm.tmp_plugin(manifest=manifest):
+        viewer = make_napari_viewer_proxy()
+        viewer.add_image(cells, name="one")
+        two = viewer.add_image(cells, name="two")
+        from napari._app_model import get_app_model
+
+        app = get_app_model()
+        app.commands.execute_command("napari-clipseg.segment_active")
+        (opened,) = [
+            each for each in viewer.window.dock_widgets.values() if isinstance(each, panel.Panel)
+        ]
+        assert opened.image.image.value() == two
+        assert "press Enter" in opened.status.text()
+        QTest.keyClicks(opened.line, "bright")
+        QTest.keyClick(opened.line, Qt.Key.Key_Return)
+        viewer.layers.selection.active = viewer.layers["one"]
+        commands.segment_active(viewer)
+        qtbot.waitUntil(lambda: "object" in opened.status.text(), timeout=60_000)
+        assert "one: bright (labels)" in [each.name for each in viewer.layers]
+        assert commands.open_panel(viewer) is opened
+        qtbot.waitUntil(opened.run.isEnabled, timeout=60_000)
+
+
+def test_the_preferences_are_what_a_panel_begins_with_and_follows(
+    make_napari_viewer_proxy, plugin_settings, npe2pm, engine
+):
+    manifest = PluginManifest.from_distribution("napari-clipseg")
+    with npe2pm.tmp_plugin(manifest=manifest):
+        from napari.settings import get_plugin_settings
+
+        settings = get_plugin_settings("napari-clipseg").engine
+        settings.precision, settings.memory_mb = "bfloat16", 700
+        opened = panel.Panel(make_napari_viewer_proxy(), engine)
+        asked = opened.request()
+        assert (asked.precision, asked.memory_mb, asked.model) == ("bfloat16", 700, "starter")
+        settings.model, settings.device = "rd64", "cpu"
+        asked = opened.request()
+        assert (asked.model, asked.device) == ("rd64", "cpu")
+        opened.deleteLater()
+
+
+def test_what_of_an_image_is_asked_for_follows_the_controls(person, cells):
+    image = person.panel.image
+    assert not image.planes.isVisible()
+    stack = person.viewer.add_image(np.stack([cells] * 5), name="stack")
+    assert image.planes.isVisible()
+    assert not image.level.isVisible()
+    person.choose(image.planes, "from … to …")
+    for box, number in zip(image.range, (3, 1), strict=True):
+        box.selectAll()
+        QTest.keyClicks(box, str(number))
+        QTest.keyClick(box, Qt.Key.Key_Return)
+    assert person.panel.request().planes == (1, 4)
+    person.choose(image.planes, "all planes")
+    area = person.viewer.add_shapes(name="area")
+    person.choose(image.region, "area")
+    image.more.header.click()
+    person.choose(image.channels, "axis 0 (5)")
+    assert [box.value() for box in image.indices] == [0, 1, 2]
+    asked = person.panel.request()
+    assert asked == RunRequest(
+        stack,
+        (),
+        channels=(0, 1, 2),
+        channel_axis=0,
+        planes="all planes",
+        region=area,
+    )
+
+
+def test_three_layers_become_the_colours_of_one_image(person, engine, cells):
+    for name, part in (("red", cells), ("green", cells // 2), ("blue", cells * 0)):
+        person.viewer.add_image(part, name=name, contrast_limits=(0, 255))
+    image = person.panel.image
+    image.more.header.click()
+    person.choose(image.channels, "three layers")
+    for combo, name in zip(image.layers, ("red", "green", "blue"), strict=True):
+        person.choose(combo, name)
+    assert [each.name for each in person.panel.request().channels] == ["red", "green", "blue"]
+    person.run("bright")
+    assert engine.prepared[0].shape == (32, 40, 3)
+
+
+def test_a_level_of_a_pyramid_is_segmented_in_its_own_pixels(person, engine, cells):
+    person.viewer.add_image([cells, cells[::2, ::2]], multiscale=True, name="pyramid")
+    assert person.panel.image.level.isVisible()
+    person.choose(person.panel.image.level, "1: 16 x 20")
+    person.run("bright")
+    assert person.layer("(labels)").data.shape == (16, 20)
+
+
+def test_the_image_combo_follows_the_layers_and_leaves_results_out(person, engine, cells):
+    combo = person.panel.image.image
+    image = person.viewer.add_image(cells, name="one")
+    assert combo.value() == image
+    person.run("bright")
+    assert combo.values() == [image]
+    image.name = "other"
+    assert combo.currentText() == "other"
+    person.viewer.layers.remove(image)
+    assert combo.values() == []
+
+
+def test_weights_of_ones_own_are_chosen_by_file_or_folder(person, engine, cells, monkeypatch):
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: ("/a/own.safetensors", ""))
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "/a/folder")
+    person.panel.model_fold.header.click()
+    person.press(person.panel.model.file)
+    assert person.panel.model.model.currentText() == "a/own.safetensors"
+    assert "no weights" in person.panel.model.facts.text()
+    person.press(person.panel.model.folder)
+    person.viewer.add_image(cells)
+    person.run("bright")
+    assert engine.loaded[0].model == "/a/folder"
+
+
+def test_weights_that_are_not_here_are_told_with_their_licence(person, cells, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr("napari_clipseg.model.weights._find", lambda entry, cache: None)
+    person.viewer.add_image(cells)
+    person.panel.model.model.choose("rd64-refined")
+    person.add("bright")
+    person.press(person.panel.run)
+    (told,) = person.told
+    assert "Download" in told
+    assert "icence" in told
+    assert len(person.viewer.layers) == 1
+
+
+def test_a_malformed_file_of_presets_is_one_sentence_and_the_panel_opens(
+    make_napari_viewer_proxy, engine, monkeypatch, tmp_path
+):
+    path = tmp_path / "presets.toml"
+    path.write_text("[broken", encoding="utf-8")
+    monkeypatch.setattr(panel, "own_presets_path", lambda: path)
+    notification_manager.records.clear()
+    opened = panel.Panel(make_napari_viewer_proxy(), engine)
+    (told,) = [record.message for record in notification_manager.records]
+    assert str(path) in told
+    assert str(path) in opened.presets.toolTip()
+    assert len(opened.presets.menu().actions()) == 3
+    opened.deleteLater()
+
+
+def test_what_is_asked_for_is_copied_as_text(person, cells):
+    person.viewer.add_image(cells, name="cells")
+    person.add("bright")
+    person.panel.results_fold.header.click()
+    person.press(person.panel.results.copy_python)
+    text = QApplication.clipboard().text()
+    compile(text, "copied", "exec")
+    assert "viewer.layers['cells']" in text
+    person.press(person.panel.results.copy_command)
+    assert "napari-clipseg segment IMAGE.tif" in QApplication.clipboard().text()

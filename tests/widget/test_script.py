@@ -1,0 +1,169 @@
+"""What the panel copies: the Python text runs, and the command line is taken."""
+
+from __future__ import annotations
+
+import runpy
+import shlex
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+import tifffile
+from napari.components import ViewerModel
+
+from napari_clipseg.cli import commands, main
+from napari_clipseg.widget.command_line import as_command
+from napari_clipseg.widget.console import segment_layer
+from napari_clipseg.widget.request import PromptRow, ResultSettings, RunRequest
+from napari_clipseg.widget.script import as_python
+
+pytestmark = pytest.mark.display
+
+
+@pytest.fixture
+def viewer(qapp: Any, npe2pm: Any):
+    with npe2pm.tmp_plugin(package="napari"):  # its readers open the files
+        yield ViewerModel()
+
+
+@pytest.fixture
+def picture(tmp_path) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 255, (3, 70, 90), dtype=np.uint8)
+
+
+@pytest.fixture
+def image(viewer, picture, tmp_path):
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, picture, photometric="minisblack", metadata={"axes": "ZYX"})
+    (layer,) = viewer.open(str(path), name="my 'stack'")
+    layer.contrast_limits = (10, 200)
+    viewer.dims.set_point(0, 1)
+    return layer
+
+
+def request(image: Any, tiny_weights: Any, *rows: PromptRow, **fields: Any) -> RunRequest:
+    return RunRequest(image, rows, model=str(tiny_weights), device="cpu", **fields)
+
+
+def run(text: str, tmp_path: Any, **known: Any) -> dict[str, Any]:
+    path = tmp_path / "copied.py"
+    path.write_text(text, encoding="utf-8")
+    return runpy.run_path(str(path), init_globals=known)
+
+
+def test_the_python_text_makes_the_same_layers_without_the_viewer(
+    viewer, image, tiny_weights, tmp_path
+):
+    rows = (
+        PromptRow(4, "nuclei", color="#56b4e9", threshold=0.45, name="seeds"),
+        PromptRow(5, "background", threshold=0.4, negative=True),
+    )
+    asked = request(image, tiny_weights, *rows, zoom=2.0, templates=("a photo of a {}",))
+    results = ResultSettings(competition=False, min_size=3, smoothing=1.0)
+    text = as_python(viewer, asked, results)
+    expected = segment_layer(
+        viewer,
+        image,
+        rows,
+        model=str(tiny_weights),
+        device="cpu",
+        zoom=2.0,
+        templates=("a photo of a {}",),
+        competition=False,
+        min_size=3,
+        smoothing=1.0,
+    )
+    made = run(text, tmp_path)["layers"]
+    assert [each.name for each in made] == [each.name for each in expected]
+    for ours, theirs in zip(made, expected, strict=True):
+        np.testing.assert_array_equal(ours.data, theirs.data)
+        assert ours.data[1].any() or "labels" in ours.name
+        assert not ours.data[[0, 2]].any()
+
+
+def test_the_python_text_runs_in_the_console_with_layers_that_have_no_file(
+    viewer, image, picture, tiny_weights, tmp_path
+):
+    mask = np.zeros(picture.shape, np.uint8)
+    mask[1, 10:30, 10:30] = 2
+    example = viewer.add_labels(mask, name="painted")
+    row = PromptRow(1, "nuclei", example=example, label_value=2, text_share=0.25)
+    asked = request(image, tiny_weights, row, region=example)
+    text = as_python(viewer, asked, ResultSettings())
+    assert "the Labels layer 'painted' has no file" in text
+    made = run(text, tmp_path, viewer=viewer)["layers"]
+    assert made[0].name == "my 'stack': nuclei + example (probability)"
+    assert made[0].data[1, 10:30, 10:30].all()
+    assert not made[0].data[1, 40:].any()
+
+
+def test_what_is_not_said_is_what_the_panel_does_by_default(viewer, image):
+    text = as_python(viewer, RunRequest(image, (PromptRow(1, "a"),)), ResultSettings())
+    assert "PromptRow(key=0, text='a', threshold=0.5)" in text
+    assert "zoom" not in text
+    assert "competition" not in text
+
+
+def test_the_command_line_is_taken_and_gives_the_same_probability(
+    viewer, image, tiny_weights, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    asked = request(image, tiny_weights, PromptRow(1, "nuclei", threshold=0.4))
+    text = as_command(viewer, asked, ResultSettings())
+    (line,) = text.splitlines()
+    program, *words = shlex.split(line)
+    assert program == "napari-clipseg"
+    assert "--plane" in words
+    with pytest.raises(SystemExit) as leaving:
+        main(words)
+    assert leaving.value.code == 0
+    expected, _ = segment_layer(
+        viewer, image, PromptRow(0, "nuclei", threshold=0.4), model=str(tiny_weights), device="cpu"
+    )
+    (written,) = (tmp_path / "results").glob("*probability*.tif")
+    np.testing.assert_allclose(tifffile.imread(written), expected.data[1], atol=2e-3)
+
+
+def test_what_the_command_line_cannot_say_stands_in_comments_and_the_rest_is_taken(
+    viewer, image, tiny_weights
+):
+    example = viewer.add_labels(np.ones((3, 70, 90), np.uint8), name="painted")
+    rows = (
+        PromptRow(1, "nuclei", example=example, text_share=0.3),
+        PromptRow(2, "background", negative=True, threshold=0.6),
+    )
+    asked = request(
+        image, tiny_weights, *rows, region=example, planes="all planes", templates=("a {}",)
+    )
+    results = ResultSettings(instances=False, fill_holes=5)
+    *comments, line = as_command(viewer, asked, results).splitlines()
+    assert all(each.startswith("# ") for each in comments)
+    told = "\n".join(comments)
+    for words in (
+        "'painted' has no file",
+        "whole plane",
+        "One plane",
+        "mixed alike",
+        "threshold of the first",
+        "negative",
+        "template",
+        "compete",
+        "Labels number objects",
+        "Holes are not filled",
+    ):
+        assert words in told, words
+    command = commands.commands["segment"]
+    words = shlex.split(line)[2:]
+    with click.Context(command) as context:
+        command.parse_args(context, words)
+        assert context.params["support_mask"].name == "EXAMPLE.tif"
+        assert context.params["mix"] == pytest.approx(0.3)
+
+
+def test_without_an_image_the_text_says_so(viewer):
+    nothing = RunRequest(None, ())
+    assert "choose one" in as_python(viewer, nothing, ResultSettings())
+    compile(as_python(viewer, nothing, ResultSettings()), "copied", "exec")
+    assert as_command(viewer, nothing, ResultSettings()).startswith("#")
