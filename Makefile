@@ -1,5 +1,6 @@
 # make demo    segments the picture that ships with the package, into demo-output/
 # make test    all checks and tests
+# make starter trains the starter model again, into runs/ (hours): DATA=folder of data sets
 #
 # Both set up what they need first: a virtual environment in .venv and, for the tests on Debian
 # and Ubuntu, the display libraries. What is set up once stays until pyproject.toml changes.
@@ -7,7 +8,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check
+.PHONY: help demo test check starter
 
 BIN := .venv/bin
 SCRATCH := $(CURDIR)/.venv/scratch-home
@@ -22,7 +23,7 @@ DISPLAY_PACKAGES := xvfb xauth libgl1 libgl1-mesa-dri libglx-mesa0 libegl1 libdb
 	libxcb-sync1 libxcb-xfixes0 libxcb-xkb1
 
 help:
-	@sed -n 's/^# \{0,1\}//; 1,5p' Makefile
+	@sed -n 's/^# \{0,1\}//; 1,6p' Makefile
 
 demo: .venv/.installed
 	$(BIN)/napari-clipseg demo
@@ -36,6 +37,29 @@ check: .venv/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/npe2 validate --imports napari-clipseg
+
+# the configurations name the results of earlier stages, so that their folder is fixed
+DATA ?= data
+TRAINING := src/napari_clipseg/train
+STAGES := runs/language/text-tower.safetensors runs/starter/model.safetensors \
+	runs/second/model.safetensors runs/third/model.safetensors
+
+starter: $(STAGES) | .venv/.installed
+	$(BIN)/python -m napari_clipseg.evaluate.card runs/third/model.safetensors \
+		--data '$(DATA)' --output runs/card
+
+runs/language/text-tower.safetensors: | .venv/.installed
+	$(BIN)/pip install -qq --disable-pip-version-check -e '.[train]'
+	$(BIN)/python -m napari_clipseg.train.language --data '$(DATA)' --output $@
+
+runs/starter/model.safetensors: | runs/language/text-tower.safetensors
+	$(BIN)/napari-clipseg train $(TRAINING)/starter.toml --data '$(DATA)' --output $(@D) --resume
+
+runs/second/model.safetensors: | runs/starter/model.safetensors
+	$(BIN)/napari-clipseg train $(TRAINING)/starter-second.toml --data '$(DATA)' --output $(@D) --resume
+
+runs/third/model.safetensors: | runs/second/model.safetensors
+	$(BIN)/napari-clipseg train $(TRAINING)/starter-third.toml --data '$(DATA)' --output $(@D) --resume
 
 .venv/.installed: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install -qq --disable-pip-version-check -e .

@@ -9,7 +9,7 @@ from napari_clipseg.errors import SettingError
 from napari_clipseg.evaluate.attention import ATTENTION_MASKS, masked_image_vectors, object_mask
 from napari_clipseg.evaluate.studies import TEMPLATE, VisualPromptStudy
 from napari_clipseg.evaluate.tasks import read_pixels
-from napari_clipseg.evaluate.visual_variants import VARIANTS, Highlight, prompt_image, resized
+from napari_clipseg.train.prompt_images import VARIANTS, Highlight, prompt_image, resized
 from napari_clipseg.train.readers.folder import read_folder
 
 RGB = np.random.default_rng(0).random((40, 50, 3)).astype(np.float32)

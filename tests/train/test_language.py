@@ -15,9 +15,15 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from napari_clipseg.train import language
-from napari_clipseg.train.language import Corpus, DistilSettings, Vectors
+from napari_clipseg.train import language, text_tower
+from napari_clipseg.train.language import Corpus, DistilSettings
 from napari_clipseg.train.phrases import Phrase
+from napari_clipseg.train.teacher import (
+    CachedTeacher,
+    Vectors,
+    format_similarities,
+    similarity_table,
+)
 
 Trained = tuple[torch.nn.Module, language.DistilReport]
 
@@ -42,7 +48,7 @@ def teacher(texts: Sequence[str]) -> Vectors:
 
 @pytest.fixture(scope="module")
 def tokenizer() -> open_clip.SimpleTokenizer:
-    return language.clip_tokenizer(TEXT_CFG["context_length"])
+    return text_tower.clip_tokenizer(TEXT_CFG["context_length"])
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +58,7 @@ def corpus(tokenizer: open_clip.SimpleTokenizer) -> Corpus:
 
 
 def train(corpus: Corpus, seed: int = 0) -> Trained:
-    tower = language.new_text_tower(EMBED_DIM, TEXT_CFG, seed)
+    tower = text_tower.new_text_tower(EMBED_DIM, TEXT_CFG, seed)
     return tower, language.distil(tower, corpus, SETTINGS)
 
 
@@ -62,7 +68,7 @@ def trained(corpus: Corpus) -> Trained:
 
 
 def test_it_learns_phrases_it_never_saw(corpus: Corpus, trained: Trained) -> None:
-    untrained = language.new_text_tower(EMBED_DIM, TEXT_CFG, seed=0)
+    untrained = text_tower.new_text_tower(EMBED_DIM, TEXT_CFG, seed=0)
     before = language.measure(untrained, corpus, torch.arange(len(corpus.weights)))
     assert trained[1].held_out == 20
     assert trained[1].held_out_cosine > before.held_out_cosine + 0.3
@@ -102,7 +108,7 @@ def test_weights_load_into_the_text_side_of_clip(
     assert all(key.startswith("visual.") or key == "logit_scale" for key in loaded.missing_keys)
     tokens = torch.cat([corpus.tokens, tokenizer(["road! ! cell", "!", "lake " * 40])])
     with torch.inference_mode():
-        wanted, given = clip.encode_text(tokens), language.encode_tokens(trained[0], tokens)
+        wanted, given = clip.encode_text(tokens), text_tower.encode_tokens(trained[0], tokens)
     torch.testing.assert_close(given, wanted, atol=1e-4, rtol=1e-4)
 
 
@@ -115,11 +121,11 @@ def test_file_tells_how_it_was_made(trained: Trained, tmp_path: Path) -> None:
 
 
 def test_warm_start_already_knows_single_words(tokenizer: open_clip.SimpleTokenizer) -> None:
-    texts = language.token_texts(tokenizer)
+    texts = text_tower.token_texts(tokenizer)
     few = {row: texts[row] for row in tokenizer.encode(" ".join(ADJECTIVES + NOUNS))}
     cfg = TEXT_CFG | {"width": 24}
-    tower = language.new_text_tower(EMBED_DIM, cfg, seed=0)
-    language.warm_start(tower, few, teacher)
+    tower = text_tower.new_text_tower(EMBED_DIM, cfg, seed=0)
+    text_tower.warm_start(tower, few, teacher)
     with torch.no_grad():
         vectors = (tower.token_embedding.weight[list(few)] @ tower.text_projection).numpy()
     wanted = teacher(list(few.values()))
@@ -146,8 +152,8 @@ def test_cached_teacher_asks_for_each_text_once(tmp_path: Path) -> None:
         asked.extend(texts)
         return teacher(texts)
 
-    first = language.CachedTeacher(counting, tmp_path / "cache.npz")(["road", "cell", "road"])
-    second = language.CachedTeacher(counting, tmp_path / "cache.npz")(["cell", "road", "lake"])
+    first = CachedTeacher(counting, tmp_path / "cache.npz")(["road", "cell", "road"])
+    second = CachedTeacher(counting, tmp_path / "cache.npz")(["cell", "road", "lake"])
     assert asked == ["road", "cell", "lake"]
     np.testing.assert_array_equal(first[:2], second[1::-1])
 
@@ -161,7 +167,7 @@ def test_held_out_phrases_are_general_ones_and_not_trained_on() -> None:
 
 
 def test_similarity_table_gives_cosines_of_pairs() -> None:
-    table = language.similarity_table(teacher, [("road", "road"), ("road", "cell")])
+    table = similarity_table(teacher, [("road", "road"), ("road", "cell")])
     assert table[0] == ("road", "road", pytest.approx(1.0, abs=1e-5))
     assert table[1][2] < 0.9
-    assert "road" in language.format_similarities(teacher, teacher)
+    assert "road" in format_similarities(teacher, teacher)

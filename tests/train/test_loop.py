@@ -1,20 +1,23 @@
 import csv
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
+from napari_clipseg.cli import main
 from napari_clipseg.model.checkpoint import load_model, read_metadata
 from napari_clipseg.model.clipseg import CLIPSeg
-from napari_clipseg.train.__main__ import main
 from napari_clipseg.train.appearance import objects
 from napari_clipseg.train.config import ConfigError, OptimConfig
-from napari_clipseg.train.loop import Run, train
-from napari_clipseg.train.losses import mask_loss
+from napari_clipseg.train.loop import Best, Run, train
+from napari_clipseg.train.losses import MaskTotals, mask_loss
 from napari_clipseg.train.network import new_model
 from napari_clipseg.train.objective import learning_rate, new_optimizer, rates
+from napari_clipseg.train.validation import Validation
 
 
 class Killed(Exception):
@@ -29,14 +32,16 @@ def curve(folder):
         ]
 
 
-def test_a_killed_run_goes_on_to_the_identical_result(tiny_run, tmp_path, monkeypatch):
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_killed_run_goes_on_to_the_identical_result(tiny_run, tmp_path, monkeypatch, accumulate):
+    tiny_run = dataclasses.replace(tiny_run, accumulate=accumulate)
     whole = train(tiny_run, tmp_path / "whole")
     learn = Run.learn
 
     def killed_at_step_7(run, step, batch):
         if step == 7:
             raise Killed
-        learn(run, step, batch)
+        return learn(run, step, batch)
 
     monkeypatch.setattr(Run, "learn", killed_at_step_7)
     with pytest.raises(Killed):
@@ -56,6 +61,40 @@ def test_a_run_leaves_a_model_that_says_how_it_was_made(tiny_run, tmp_path):
     assert result.steps == 8
     assert read_metadata(result.weights)["steps"] == "8"
     assert load_model(result.weights).config == tiny_run.model
+
+
+def test_a_weights_file_says_what_was_learned_from_which_data(tiny_run, data_folder, tmp_path):
+    data = dataclasses.replace(tiny_run.data, weights={"cells": 1}, synthetic={})
+    config = dataclasses.replace(tiny_run, data=data)
+    notes = [
+        read_metadata(train(config, tmp_path / name, data=data_folder).weights) for name in "ab"
+    ]
+    picture = data_folder / "cells" / "masks" / "nucleus" / "a.png"
+    Image.fromarray(np.full((48, 40), 255, np.uint8)).save(picture)
+    notes.append(read_metadata(train(config, tmp_path / "c", data=data_folder).weights))
+    first, second, other = (json.loads(each["data"]) for each in notes)
+    assert first == second != other
+    assert list(json.loads(notes[0]["validation"])["concepts"]) == ["cells nucleus"]
+    assert json.loads(notes[0]["training"])["optim"] == {"steps": 8, "warmup": 2}
+    assert load_model(tmp_path / "a" / "model.safetensors").learned.phrases == ("nuclei", "nucleus")
+
+
+def test_the_best_weights_are_kept_beside_the_last(tiny_run, data_folder, tmp_path, monkeypatch):
+    data = dataclasses.replace(tiny_run.data, weights={"cells": 1})
+    config = dataclasses.replace(tiny_run, data=data, validate_every=2)
+    scores = iter([0.2, 0.5, 0.3, 0.4, 0.1])
+    monkeypatch.setattr(Validation, "mean_iou", property(lambda self: next(scores)))
+    seen = []
+    monkeypatch.setattr(Run, "validation", lambda run: seen.append(run.step) or Validation((), 0))
+    monkeypatch.setattr(
+        "napari_clipseg.train.loop.metadata", lambda config, step, *_: {"at": f"{step}"}
+    )
+    monkeypatch.setattr(Run, "_write_scores", lambda *_: None)
+    result = train(config, tmp_path / "run", data=data_folder)
+    assert seen == [2, 4, 6, 8, 8]
+    assert result.best == Best(4, 0.5)
+    assert read_metadata(tmp_path / "run" / "best.safetensors")["at"] == "4"
+    assert read_metadata(result.weights)["at"] == "8"
 
 
 def test_a_checkpoint_of_another_configuration_is_refused(tiny_run, tmp_path):
@@ -174,8 +213,48 @@ def test_every_trained_weight_is_in_one_group_of_its_part(tiny_run):
 
 
 def test_the_command_says_what_is_wrong_and_nothing_else(tmp_path, capsys):
-    assert main([str(tmp_path / "none.toml"), "--output", str(tmp_path)]) == 2
-    assert capsys.readouterr().err.startswith("error: the training configuration")
+    with pytest.raises(SystemExit) as leaving:
+        main(["train", str(tmp_path / "none.toml"), "--output", str(tmp_path)])
+    assert leaving.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+CONFIG = """
+validate_every = 2
+[model]
+stem = [8, 16]
+extract_layers = [0, 1]
+reduce_dim = 16
+decoder_mlp = 32
+tile = 32
+[model.clip]
+embed_dim = 16
+quick_gelu = false
+vision_cfg = {image_size = 32, layers = 2, width = 32, head_width = 16, patch_size = 8}
+text_cfg = {context_length = 8, vocab_size = 49408, width = 16, heads = 2, layers = 1}
+[optim]
+steps = 4
+warmup = 1
+[sampling]
+batch = 2
+prompts = 2
+supports = 1
+[data.weights]
+cells = 1
+"""
+
+
+def test_the_command_trains_and_says_which_weights_are_best(data_folder, tmp_path, capsys):
+    (tmp_path / "run.toml").write_text(CONFIG)
+    where = ["--data", str(data_folder), "--output", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as leaving:
+        main(["train", str(tmp_path / "run.toml"), *where, "--device", "cpu"])
+    said = capsys.readouterr().out
+    assert leaving.value.code == 0, said
+    assert "| cells | nucleus | 1 |" in said
+    assert "the weights after step 4 are in" in said
+    left = {path.name for path in (tmp_path / "out").iterdir()}
+    assert left >= {"model.safetensors", "best.safetensors", "curves.png", "log.csv"}
 
 
 @pytest.mark.slow
@@ -198,6 +277,8 @@ def test_a_decoder_on_a_frozen_random_tower_overfits_a_few_pictures(tiny_config)
     rgb = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
     activations = model.encoder.activations(model.normalise(rgb))
     optimizer = torch.optim.AdamW(model.decoder.parameters(), 3e-3)
+    known = torch.ones_like(target[:, 0])
+    totals = MaskTotals.of(target, known)
     iou = 0.0
     for _ in range(600):
         logits = model.decode(model.decoder.reduce(activations), vectors, (8, 8))
@@ -206,6 +287,6 @@ def test_a_decoder_on_a_frozen_random_tower_overfits_a_few_pictures(tiny_config)
         if iou > 0.95:
             break
         optimizer.zero_grad()
-        mask_loss(logits, target, torch.ones_like(target[:, 0]), 0.3).backward()
+        mask_loss(logits, target, known, 0.3, totals).backward()
         optimizer.step()
     assert iou > 0.95

@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 import torch
 
-from napari_clipseg.train.losses import align_loss, contrast_loss, mask_loss
+from napari_clipseg.train.losses import MaskTotals, align_loss, contrast_loss
+from napari_clipseg.train.losses import mask_loss as loss_of_a_part
+
+
+def mask_loss(logits, masks, valid, dice):
+    return loss_of_a_part(logits, masks, valid, dice, MaskTotals.of(masks, valid))
 
 
 def example():
@@ -54,3 +59,15 @@ def test_contrast_prefers_the_own_meaning_and_ignores_its_synonyms():
     swapped = contrast_loss(meanings.flip(0), meanings, others)
     assert right < 0.01 < swapped
     assert contrast_loss(meanings, meanings, meanings[:1].repeat(5, 1)) < 0.01
+
+
+def test_losses_of_the_parts_of_a_batch_add_up_to_that_of_the_batch():
+    logits, masks, valid = example()
+    valid[1, :5] = 0
+    masks[1, 0] = 0
+    totals = MaskTotals.of(masks, valid)
+    parts = [
+        loss_of_a_part(logits[rows], masks[rows], valid[rows], 0.3, totals)
+        for rows in (slice(0, 1), slice(1, 2))
+    ]
+    assert sum(parts).item() == pytest.approx(mask_loss(logits, masks, valid, 0.3).item())

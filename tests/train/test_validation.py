@@ -1,8 +1,12 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from napari_clipseg.train.dataset import UNLABELLED, Concept, Scene
-from napari_clipseg.train.validation import central, validate
+from napari_clipseg.train.validation import telling_square, validate
+
+PIXELS = np.random.default_rng(0).integers(0, 255, (8, 10, 3)).astype(np.uint8)
 
 
 def scene():
@@ -62,8 +66,27 @@ def test_the_table_has_a_row_for_each_concept():
     assert "| lakes | water | 1 | 1.00 |" in table
 
 
-def test_the_middle_of_a_picture_keeps_its_mask_in_place():
-    middle = central(scene(), 6)
-    assert middle.image.shape == (6, 6, 3)
-    assert (middle.bits == scene().bits[1:7, 2:8]).all()
-    assert central(scene(), 100).bits.shape == (8, 10)
+def test_a_square_lies_around_what_is_masked():
+    bits = np.zeros((40, 50), np.uint8)
+    bits[30:34, 5:9] = 2
+    shown = dataclasses.replace(
+        scene(),
+        image=np.arange(40 * 50 * 3, dtype=np.uint8).reshape(40, 50, 3),
+        bits=bits,
+        concepts=(Concept("pond", ("pond",), 2), Concept("road", ("road",), 0)),
+    )
+    square = telling_square(shown, 10)
+    assert square.bits.shape == (10, 10) and (square.bits == 2).sum() == 16
+    rows, columns = np.nonzero(square.bits)
+    assert (rows.min(), columns.min()) == (4, 4)
+    np.testing.assert_array_equal(square.image, shown.image[26:36, 1:11])
+
+
+def test_a_square_without_masks_is_the_middle_and_a_small_picture_is_whole():
+    empty = dataclasses.replace(scene(), bits=np.zeros((8, 10), np.uint8), image=PIXELS)
+    np.testing.assert_array_equal(telling_square(empty, 6).image, PIXELS[1:7, 2:8])
+    assert telling_square(scene(), 100).bits.shape == (8, 10)
+
+
+def test_without_pictures_there_is_no_mean():
+    assert np.isnan(validate(left(4), {}, {}, 0.5).mean_iou)

@@ -26,7 +26,7 @@ class Line:
     ----------
     name : str
     x, y : ndarray (n,)
-        In [0, 1].
+        Within the plot's ranges.
     """
 
     name: str
@@ -36,17 +36,21 @@ class Line:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plot:
-    """Curves over the unit square.
+    """Curves between axes.
 
     Parameters
     ----------
     title, x_name : str
     lines : sequence of Line
+    x_end, y_end : float
+        Where the axes, which begin at 0, end.
     """
 
     title: str
     x_name: str
     lines: Sequence[Line]
+    x_end: float = 1.0
+    y_end: float = 1.0
 
 
 class Canvas:
@@ -81,7 +85,7 @@ class Canvas:
 
 
 def draw(plots: Sequence[Plot], side: int = 420) -> npt.NDArray[np.uint8]:
-    """Return plots side by side, each with axes from 0 to 1 and a legend above.
+    """Return plots side by side, each with axes and a legend above.
 
     Parameters
     ----------
@@ -97,24 +101,28 @@ def draw(plots: Sequence[Plot], side: int = 420) -> npt.NDArray[np.uint8]:
     canvas = Canvas(len(plots) * (side + 2 * MARGIN), side + legend + 2 * MARGIN)
     for index, plot in enumerate(plots):
         left = index * (side + 2 * MARGIN) + MARGIN
-        _draw_axes(canvas, (left, legend + MARGIN // 2), side, plot.x_name)
+        _draw_axes(canvas, (left, legend + MARGIN // 2), side, plot)
         canvas.text((left, 6), plot.title)
         for number, line in enumerate(plot.lines):
             colour = COLOURS[number % len(COLOURS)]
             canvas.text((left, (number + 1) * (FONT_SIZE + 6) + 6), line.name, colour)
-            x = left + line.x * side
-            y = legend + MARGIN // 2 + (1 - line.y) * side
+            x = left + line.x / plot.x_end * side
+            y = legend + MARGIN // 2 + (1 - line.y / plot.y_end) * side
             canvas.line(list(zip(x.tolist(), y.tolist(), strict=True)), colour)
     return canvas.rgb()
 
 
-def _draw_axes(canvas: Canvas, corner: tuple[int, int], side: int, x_name: str) -> None:
+def _draw_axes(canvas: Canvas, corner: tuple[int, int], side: int, plot: Plot) -> None:
     left, top = corner
     for tick in range(TICKS + 1):
         share = tick / TICKS
         x, y = left + share * side, top + (1 - share) * side
         canvas.line([(x, top), (x, top + side)], FAINT, 1)
         canvas.line([(left, y), (left + side, y)], FAINT, 1)
-        canvas.text((int(x) - 8, top + side + 4), f"{share:.1f}")
-        canvas.text((left - 28, int(y) - 8), f"{share:.1f}")
-    canvas.text((left + side // 2 - 30, top + side + 22), x_name)
+        canvas.text((int(x) - 8, top + side + 4), _number(share * plot.x_end))
+        canvas.text((left - 28, int(y) - 8), _number(share * plot.y_end))
+    canvas.text((left + side // 2 - 30, top + side + 22), plot.x_name)
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from napari_clipseg.atomic import atomic_path, writable_folder
 from napari_clipseg.evaluate.drawing import Line, Plot, draw
 from napari_clipseg.evaluate.metrics import Best
 from napari_clipseg.evaluate.report import Report, Row
-from napari_clipseg.io.atomic import atomic_path, writable_folder
 from napari_clipseg.io.overlay import write_png
 
 ROWS_SHOWN = 40

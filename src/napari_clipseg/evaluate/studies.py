@@ -21,8 +21,8 @@ from napari_clipseg.engine.pixels import Pixels
 from napari_clipseg.errors import SettingError
 from napari_clipseg.evaluate.attention import ATTENTION_MASKS, masked_image_vectors, object_mask
 from napari_clipseg.evaluate.tasks import read_pixels, read_truth
-from napari_clipseg.evaluate.visual_variants import VARIANTS, prompt_image, resized
 from napari_clipseg.model.clipseg import CLIPSeg
+from napari_clipseg.train.prompt_images import VARIANTS, prompt_image, resized
 from napari_clipseg.train.readers.annotated import Annotated, AnnotatedSet
 
 TEMPLATE = "a photo of a {}"

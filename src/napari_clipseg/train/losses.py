@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -13,7 +15,31 @@ _SAME = 0.6
 """Cosine similarity from which two text vectors are not contrasted."""
 
 
-def mask_loss(logits: Tensor, masks: Tensor, valid: Tensor, dice: float) -> Tensor:
+@dataclasses.dataclass(frozen=True, slots=True)
+class MaskTotals:
+    """What the mask loss of a batch is a mean over.
+
+    Parameters
+    ----------
+    known : Tensor ()
+        Pixels of all prompts of which the truth is known.
+    shown : Tensor ()
+        Prompts that show something.
+    """
+
+    known: Tensor
+    shown: Tensor
+
+    @classmethod
+    def of(cls, masks: Tensor, valid: Tensor) -> MaskTotals:
+        """Return the totals of masks (B, P, H, W) and known pixels (B, H, W)."""
+        shown = (masks * valid[:, None]).sum((-2, -1)) > 0
+        return cls(valid.sum() * masks.shape[1], shown.sum())
+
+
+def mask_loss(
+    logits: Tensor, masks: Tensor, valid: Tensor, dice: float, totals: MaskTotals
+) -> Tensor:
     """Return binary cross entropy plus ``dice`` times the Dice loss.
 
     Parameters
@@ -24,6 +50,9 @@ def mask_loss(logits: Tensor, masks: Tensor, valid: Tensor, dice: float) -> Tens
         1 where the masks are known, else 0: such pixels teach nothing.
     dice : float
         Weight of the Dice loss, which counts prompts that show something only.
+    totals : MaskTotals
+        Of the whole batch, of which these may be a part: the losses of the parts add up to that
+        of the batch.
 
     References
     ----------
@@ -34,9 +63,8 @@ def mask_loss(logits: Tensor, masks: Tensor, valid: Tensor, dice: float) -> Tens
     probability, target = logits.sigmoid() * known, masks * known
     shared = (probability * target).sum((-2, -1))
     total = (probability.square() + target).sum((-2, -1))
-    shown = (target.sum((-2, -1)) > 0).float()
-    overlap = (1 - (2 * shared + 1) / (total + 1)) * shown
-    return entropy / known.sum().clamp(min=1) + dice * overlap.sum() / shown.sum().clamp(min=1)
+    overlap = (1 - (2 * shared + 1) / (total + 1)) * (target.sum((-2, -1)) > 0)
+    return entropy / totals.known.clamp(min=1) + dice * overlap.sum() / totals.shown.clamp(min=1)
 
 
 def align_loss(images: Tensor, meanings: Tensor) -> Tensor:

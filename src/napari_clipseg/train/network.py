@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from napari_clipseg.model.checkpoint import load_model
 from napari_clipseg.model.clipseg import CLIPSeg
+from napari_clipseg.train.backbone import load_clip
 from napari_clipseg.train.config import ConfigError, TrainConfig
 from napari_clipseg.train.dataset import Scene
 
@@ -41,15 +42,30 @@ def new_model(config: TrainConfig) -> CLIPSeg:
 
 
 def _started(config: TrainConfig) -> CLIPSeg:
-    model = load_model(Path(config.start))
-    if model.config != config.model:
-        raise ConfigError(f"{config.start} holds another network than [model] describes")
+    """Return the network to go on from, random where its weights are not taken."""
+    before = load_model(config.start)
+    if config.taken == ("",):
+        if before.config != config.model:
+            raise ConfigError(f"{config.start} holds another network than [model] describes")
+        return before
+    taken = {k: v for k, v in before.state_dict().items() if k.startswith(config.taken)}
+    model = _random(config)
+    shapes = {name: value.shape for name, value in model.state_dict().items()}
+    misfits = [name for name in taken if shapes.get(name) != taken[name].shape]
+    if misfits or not taken:
+        raise ConfigError(
+            f"of {config.start} what begins with {list(config.taken)} does not fit the network "
+            f"that [model] describes: {misfits[:3] or 'there is nothing of that name'}"
+        )
+    model.load_state_dict(taken, strict=False)
     return model
 
 
 def _random(config: TrainConfig) -> CLIPSeg:
-    """Return a network of random weights but for the text tower, if there is a file of one."""
+    """Return a network of random weights but for what files of towers hold."""
     model = CLIPSeg(config.model).eval()
+    if config.clip:
+        load_clip(model.encoder.clip, config.clip)
     if config.text_tower:
         _load_text_tower(model.encoder.clip, Path(config.text_tower))
     heads = [each for each in model.decoder.modules() if isinstance(each, nn.ConvTranspose2d)]
@@ -72,7 +88,7 @@ def _load_text_tower(clip: nn.Module, file: Path) -> None:
 def embed(model: CLIPSeg, phrases: Sequence[str]) -> NDArray[np.float32]:
     """Return the text vectors (N, E) of phrases."""
     chunks = [phrases[start : start + 256] for start in range(0, len(phrases), 256)]
-    return np.concatenate([model.text_vectors(chunk).numpy() for chunk in chunks])
+    return np.concatenate([model.text_vectors(chunk).cpu().numpy() for chunk in chunks])
 
 
 class ModelOnSquares:
@@ -92,11 +108,12 @@ class ModelOnSquares:
         """Return the probability (P, H, W) of each phrase."""
         low, high = scene.window
         rgb = ((scene.image.astype(np.float32) - low) / (high - low)).clip(0, 1)
-        pixel_values = self.model.normalise(torch.from_numpy(rgb).permute(2, 0, 1)[None])
+        pixels = torch.from_numpy(rgb).permute(2, 0, 1)[None].to(self.model.mean.device)
+        pixel_values = self.model.normalise(pixels)
         for phrase in phrases:
             if phrase not in self._known:
                 self._known[phrase] = self.model.text_vectors([phrase])[0]
         vectors = torch.stack([self._known[phrase] for phrase in phrases])
         logits = self.model.logits(pixel_values, vectors)[0]
-        probability: NDArray[np.float32] = logits.sigmoid().numpy()
+        probability: NDArray[np.float32] = logits.sigmoid().cpu().numpy()
         return probability

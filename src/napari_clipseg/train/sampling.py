@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_clipseg.engine.visual_prompt import highlight
 from napari_clipseg.train.augment import Square, cut
 from napari_clipseg.train.config import SamplingConfig
 from napari_clipseg.train.dataset import Concept, Scene
+from napari_clipseg.train.prompt_images import VARIANTS, prompt_image
 from napari_clipseg.train.vocabulary import Vocabulary
 
 _OWN_SUPPORT = 0.25
@@ -56,6 +56,22 @@ class Batch:
     meanings: NDArray[np.float32]
     mix: NDArray[np.float32]
     absent: NDArray[np.bool_]
+
+    def rows(self, first: int, last: int) -> Batch:
+        """Return the part with the images from ``first`` to before ``last`` and their supports."""
+        images = slice(first, last)
+        own = (self.places[:, 0] >= first) & (self.places[:, 0] < last)
+        return Batch(
+            images=self.images[images],
+            masks=self.masks[images],
+            valid=self.valid[images],
+            vectors=self.vectors[images],
+            supports=self.supports[own],
+            places=self.places[own] - np.array([first, 0]),
+            meanings=self.meanings[own],
+            mix=self.mix[own],
+            absent=self.absent[images],
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -126,6 +142,7 @@ class Sampler:
 
     def batch(self, step: int) -> Batch:
         """Return the batch of a step; the same for the same seed and step."""
+        step = step % self.config.cycle if self.config.cycle else step
         rng = np.random.default_rng([self.seed, step])
         scenes = [self._scene(rng) for _ in range(self.config.batch)]
         focus = [_focus(rng, scene) for scene in scenes]
@@ -205,8 +222,11 @@ class Sampler:
             square = cut(rng, scene, shown, self.side)
             mask = square.mask(shown)
             if mask.any():
-                return highlight(square.image, _thinned(rng, mask), side=self.side)
-        return highlight(square.image, np.ones_like(mask), side=self.side)
+                return self._pointed(square.image, _thinned(rng, mask))
+        return self._pointed(square.image, np.ones_like(mask))
+
+    def _pointed(self, image: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+        return prompt_image(VARIANTS[self.config.prompt_image], image, mask, self.side)
 
     def _stacked(
         self,

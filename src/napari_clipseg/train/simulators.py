@@ -79,6 +79,51 @@ def vessels(rng: np.random.Generator) -> Scene:
     return _scene(pixels, mask.astype(np.uint8), {"blood-vessel": 1, "nucleus": 0})
 
 
+def retina(rng: np.random.Generator) -> Scene:
+    """Return part of an eye's background: dark vessels on smooth orange, black around the field."""
+    width = rng.uniform(1.5, 5)
+    mask = shapes.tree(rng, SIDE, width) | shapes.tree(rng, SIDE, 0.6 * width)
+    ground = 0.06 * smooth_noise(rng, SIDE, rng.uniform(4, 20)) + 0.1 * smooth_noise(rng, SIDE, 60)
+    image = rng.uniform((0.5, 0.16, 0.02), (0.95, 0.5, 0.3)) * (1 + ground[..., None])
+    if rng.random() < 0.4:
+        disc = _ellipse(rng, (10, 25), 1.2).astype(np.float32)
+        image += blurred(disc, rng.uniform(1, 4))[..., None] * (np.array([1, 0.85, 0.5]) - image)
+    darker = rng.uniform((0.65, 0.4, 0.5), (0.95, 0.75, 0.9))
+    strength = blurred(mask.astype(np.float32), rng.uniform(0.4, 0.9))[..., None]
+    image *= 1 + (darker - 1) * strength
+    if rng.random() < 0.25:
+        image = np.repeat(image[..., 1:2] * rng.uniform(1, 1.8), 3, 2)
+    if rng.random() < 0.5:
+        inside = _field_of_view(rng)
+        image *= inside[..., None]
+        mask &= inside
+    image = image * rng.uniform(0.6, 1.1) + rng.normal(0, rng.uniform(0.004, 0.02), image.shape)
+    return _scene(_bytes(image), mask.astype(np.uint8), {"blood-vessel": 1, "nucleus": 0})
+
+
+def town(rng: np.random.Generator) -> Scene:
+    """Return streets with rows of houses and trees from above."""
+    lawn = smooth_noise(rng, SIDE, rng.uniform(8, 30)) > rng.uniform(-0.8, 0.8)
+    grass = rng.uniform((0.2, 0.28, 0.12), (0.45, 0.5, 0.3)) * np.ones((SIDE, SIDE, 1))
+    image = np.where(lawn[..., None], grass, _cover(rng, 1)).astype(np.float32)
+    image *= 1 + 0.08 * smooth_noise(rng, SIDE, rng.uniform(1.5, 6))[..., None]
+    angle = rng.uniform(0, math.pi)
+    streets = _streets(rng, angle)
+    image[streets] = rng.uniform(0.35, 0.7) * rng.uniform(0.96, 1.04, 3)
+    bits = np.where(streets, 8, 0).astype(np.uint8)
+    for _ in range(int(rng.integers(10, 100))):
+        _house(rng, image, bits, angle)
+    for _ in range(int(rng.integers(0, 30))):
+        tree = shapes.blob(rng, SIDE, tuple(rng.uniform(0, SIDE, 2)), rng.uniform(2, 9))
+        image[tree] = _cover(rng, 2)[tree] * rng.uniform(0.6, 1.1)
+        bits[tree] = 2
+    image = blurred(image.astype(np.float32), rng.uniform(0.3, 0.9))
+    image += rng.normal(0, 0.02, image.shape)
+    return _scene(
+        _bytes(image), bits, {"trees": 2, "road": 8, "building": 16, "water": 0}, "outdoor"
+    )
+
+
 def aerial(rng: np.random.Generator) -> Scene:
     """Return land from above: fields, woods, water, roads and roofs with their shadows."""
     image, bits = _land(rng)
@@ -90,6 +135,44 @@ def aerial(rng: np.random.Generator) -> Scene:
     image = blurred(image, rng.uniform(0.3, 0.9)) * rng.uniform(0.75, 1.1)
     image += rng.normal(0, 0.02, image.shape)
     return _scene(_bytes(image), bits, {"road": 0, "building": 0, **named}, "outdoor")
+
+
+def _field_of_view(rng: np.random.Generator) -> Mask:
+    """Return the part of the square inside the round opening of a camera."""
+    radius = rng.uniform(0.5, 1.2) * SIDE
+    towards = rng.uniform(0, 2 * math.pi)
+    reach = radius - rng.uniform(0, 0.45) * SIDE
+    centre = SIDE / 2 + reach * np.array([math.cos(towards), math.sin(towards)])
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    inside: Mask = np.hypot(rows - centre[0], columns - centre[1]) < radius
+    return inside
+
+
+def _streets(rng: np.random.Generator, angle: float) -> Mask:
+    """Return a grid of streets, wide ones and lanes, a little bent."""
+    bend = rng.uniform(0, 3) * smooth_noise(rng, SIDE, 60)
+    rows, columns = np.mgrid[:SIDE, :SIDE] + bend
+    found = np.zeros((SIDE, SIDE), bool)
+    for turned in (angle, angle + math.pi / 2):
+        along = columns * math.cos(turned) + rows * math.sin(turned)
+        spacing = rng.uniform(35, 110)
+        found |= (along + rng.uniform(0, spacing)) % spacing < rng.uniform(3, 15)
+    return found
+
+
+def _house(rng: np.random.Generator, image: Field, bits: NDArray[np.uint8], angle: float) -> None:
+    """Draw a house (bit 16) with its shadow beside the streets, or none where there is no room."""
+    x, y = rng.uniform(0, SIDE, 2)
+    radii = (rng.uniform(4, 16), rng.uniform(4, 10))
+    mask = _box((x, y), radii, angle + float(rng.choice([0, math.pi / 2])))
+    if bits[mask].any():
+        return
+    shadow = np.roll(mask, rng.integers(1, 4, 2), (0, 1)) & (bits == 0) & ~mask
+    image[shadow] *= 0.5
+    image[mask] = rng.uniform(0.25, 1.0) * np.array([1, *rng.uniform(0.75, 1.05, 2)])
+    ridge = _box((x, y), (radii[0], radii[1] / 2), angle)
+    image[ridge & mask] *= rng.uniform(0.8, 1.0)
+    bits[mask] = 16
 
 
 def _land(rng: np.random.Generator) -> tuple[Field, NDArray[np.uint8]]:
@@ -232,5 +315,7 @@ GENERATORS: dict[str, Callable[[np.random.Generator], Scene]] = {
     "fluorescence": fluorescence,
     "membranes": membranes,
     "vessels": vessels,
+    "retina": retina,
     "aerial": aerial,
+    "town": town,
 }

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
@@ -42,8 +45,9 @@ class Validation:
 
     @property
     def mean_iou(self) -> float:
-        """Mean over all concepts, each counting the same."""
-        return float(np.nanmean([score.iou for score in self.scores]))
+        """Mean over all concepts, each counting the same; nan where there is none."""
+        values = [score.iou for score in self.scores if not math.isnan(score.iou)]
+        return float(np.mean(values)) if values else math.nan
 
     def table(self) -> str:
         """Return the scores as a Markdown table."""
@@ -103,14 +107,22 @@ def _ratio(pairs: Iterable[tuple[int, int]]) -> float:
     return float(shared / joined) if joined else float("nan")
 
 
-def central(scene: Scene, side: int) -> Scene:
-    """Return the middle (side, side) of a scene, or the scene where it is smaller."""
-    rows, columns = (_middle(extent, side) for extent in scene.bits.shape)
+def telling_square(scene: Scene, side: int) -> Scene:
+    """Return the (side, side) in the middle of what is masked, or the scene where it is smaller."""
+    masked = functools.reduce(operator.or_, (each.bits for each in scene.concepts), 0)
+    where = np.nonzero(scene.bits & masked)
+    middles = [int(np.median(axis)) if len(axis) else None for axis in where]
+    rows, columns = (
+        _around(extent, side, middle)
+        for extent, middle in zip(scene.bits.shape, middles, strict=True)
+    )
     return dataclasses.replace(
         scene, image=scene.image[rows, columns], bits=scene.bits[rows, columns]
     )
 
 
-def _middle(extent: int, side: int) -> slice:
-    start = max(0, (extent - side) // 2)
+def _around(extent: int, side: int, middle: int | None) -> slice:
+    """Return a range of at most ``side`` within an axis, around a place or the axis' middle."""
+    wanted = (extent if middle is None else 2 * middle + 1) - side
+    start = min(max(0, wanted // 2), max(0, extent - side))
     return slice(start, start + min(extent, side))

@@ -138,4 +138,7 @@ VARIANTS: dict[str, Callable[[Rgb, Mask], Rgb]] = {
     "crop, 10 %": Highlight(background=0.1, context=0.1),
     "crop, blurred, 10 %": Highlight(background=0.1, blur=3, context=0.1),
 }
-"""Name -> way to point at an object. The last one is what CLIPSeg uses."""
+"""Name -> way to point at an object."""
+
+PAPERS_CHOICE = "crop, blurred, 10 %"
+"""What CLIPSeg uses; :func:`napari_clipseg.engine.visual_prompt.highlight` is the same."""
