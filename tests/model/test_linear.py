@@ -53,3 +53,51 @@ def test_without_onednn_torch_multiplies(monkeypatch, layer):
     with torch.inference_mode():
         assert not takes_onednn(layer[0])
         torch.testing.assert_close(linear(*layer), F.linear(*layer), rtol=0, atol=0)
+
+
+@pytest.fixture
+def tried_anew():
+    """Let oneDNN be tried again, before and after a test."""
+    module._onednn_types.cache_clear()
+    yield
+    module._onednn_types.cache_clear()
+
+
+def raising(error: Exception):
+    def call(*args: object) -> torch.Tensor:
+        raise error
+
+    return call
+
+
+def doubled(values, weight, bias, activation):
+    return 2 * ACTIVATIONS[activation](F.linear(values, weight, bias))
+
+
+@pytest.mark.parametrize(
+    "operator",
+    [
+        raising(AttributeError("'_OpNamespace' 'mkldnn' has no attribute '_linear_pointwise'")),
+        raising(TypeError("unexpected argument")),
+        raising(RuntimeError("could not create a primitive")),
+        doubled,
+    ],
+    ids=["missing", "changed", "failing", "wrong"],
+)
+def test_torch_multiplies_where_the_private_operator_does_not_serve(
+    operator, monkeypatch, tried_anew, layer
+):
+    monkeypatch.setattr(module, "_fused", operator)
+    with torch.inference_mode():
+        assert not takes_onednn(layer[0])
+        torch.testing.assert_close(linear(*layer), F.linear(*layer), rtol=0, atol=0)
+
+
+def test_onednn_is_tried_once(monkeypatch, tried_anew, layer):
+    calls = []
+    works = module._onednn_works
+    monkeypatch.setattr(module, "_onednn_works", lambda dtype: calls.append(dtype) or works(dtype))
+    with torch.inference_mode():
+        for _ in range(3):
+            linear(*layer)
+    assert len(calls) == len(set(calls)) <= 2

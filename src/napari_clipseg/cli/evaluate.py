@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from napari_clipseg.cli.options import DEVICE, MODEL, PATH, contrast
+from napari_clipseg.cli.options import CONTRAST, DEVICE, MODEL, OUTPUT, PATH, ZOOM
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ evaluate = click.Command(
             show_default=True,
             help="Each phrase by itself, all concepts in competition, or by an example.",
         ),
-        click.Option(["--output", "-o"], type=PATH, required=True, help="Folder for the results."),
+        OUTPUT,
         SPLIT,
         LIMIT,
         FORMAT,
@@ -93,21 +93,8 @@ evaluate = click.Command(
             metavar="WORD",
             help="What no picture shows; repeatable.  [default: a few such words]",
         ),
-        click.Option(
-            ["--contrast"],
-            type=contrast,
-            metavar="auto|LOW,HIGH",
-            default="auto",
-            show_default=True,
-            help="The values that become black and white.",
-        ),
-        click.Option(
-            ["--zoom"],
-            type=float,
-            multiple=True,
-            default=(1.0,),
-            help="As for `segment`; several are averaged.  [default: 1]",
-        ),
+        CONTRAST,
+        ZOOM,
         DEVICE,
     ],
     short_help="Measure a model on a data set with masks.",

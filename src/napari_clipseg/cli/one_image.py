@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -32,6 +31,23 @@ from napari_clipseg.io.rows import Stored, WholeChunks
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class JobRun:
+    """What the images of a job share.
+
+    Parameters
+    ----------
+    job : SegmentJob
+    segmenter : Segmenter
+    example : MaskPrompt, optional
+        Of the job's own support image: one prompt, whose vector is computed once.
+    """
+
+    job: SegmentJob
+    segmenter: Segmenter
+    example: MaskPrompt | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class ImageRun:
     """All that the run of one image needs, settled before anything is computed."""
 
@@ -42,10 +58,11 @@ class ImageRun:
     prompts: tuple[TextPrompt | MaskPrompt | Mix, ...]
 
     @classmethod
-    def of(cls, job: SegmentJob, path: Path, segmenter: Segmenter) -> ImageRun:
+    def of(cls, shared: JobRun, path: Path) -> ImageRun:
         """Return the run of an image; the image is opened, not read."""
-        picture = open_picture(job, path)
-        return cls(job, path, segmenter, picture, tuple(prompts_of(job, picture)))
+        picture = open_picture(shared.job, path)
+        prompts = prompts_of(shared.job, picture, shared.example)
+        return cls(shared.job, path, shared.segmenter, picture, tuple(prompts))
 
     @property
     def reading(self) -> dict[str, Any]:
@@ -89,24 +106,24 @@ def open_picture(job: SegmentJob, path: Path) -> Picture:
     return picture if job.nodata is None else dataclasses.replace(picture, nodata=job.nodata)
 
 
-def prompts_of(job: SegmentJob, picture: Picture) -> Sequence[TextPrompt | MaskPrompt | Mix]:
-    """Return the prompts of a job; a support mask without an image belongs to the picture."""
+def example_of(job: SegmentJob) -> MaskPrompt | None:
+    """Return the example of a job's own support image, None if it has none."""
+    if job.support_image is None or job.support_mask is None:
+        return None
+    return _example(open_image(job.support_image), job.support_mask, "auto")
+
+
+def prompts_of(
+    job: SegmentJob, picture: Picture, example: MaskPrompt | None
+) -> Sequence[TextPrompt | MaskPrompt | Mix]:
+    """Return the prompts of a job for a picture, to which a support mask alone belongs."""
     texts = [TextPrompt(text) for text in job.prompt]
     if job.support_mask is None:
         return texts
-    if job.support_image is None:
-        example = _example(picture, job.support_mask, job.contrast)
-    else:
-        example = _example_of_files(job.support_image, job.support_mask)
+    example = example or _example(picture, job.support_mask, job.contrast)
     if job.mix is None:
         return [*texts, example]
     return [Mix(text, example, job.mix) for text in texts]
-
-
-@functools.cache
-def _example_of_files(image: Path, mask: Path) -> MaskPrompt:
-    """Return the example of a job's own support image: one prompt, whose vector is kept."""
-    return _example(open_image(image), mask, "auto")
 
 
 def _example(support: Picture, mask: Path, contrast: Contrast) -> MaskPrompt:

@@ -47,3 +47,23 @@ MODEL = click.Option(
 DEVICE = click.Option(
     ["--device"], default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ... or mps."
 )
+
+OUTPUT = click.Option(["--output", "-o"], type=PATH, required=True, help="Folder for the results.")
+
+CONTRAST = click.Option(
+    ["--contrast"],
+    type=contrast,
+    metavar="auto|LOW,HIGH",
+    default="auto",
+    show_default=True,
+    help="The values that become black and white.",
+)
+
+ZOOM = click.Option(
+    ["--zoom"],
+    type=float,
+    multiple=True,
+    default=(1.0,),
+    help="Above 1 for objects too small for the model, below 1 for too large ones; "
+    "several are averaged.  [default: 1]",
+)

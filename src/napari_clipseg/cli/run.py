@@ -16,6 +16,8 @@ from napari_clipseg.cli.inputs import find_images
 from napari_clipseg.cli.names import recipe_name, result_names
 from napari_clipseg.cli.one_image import (
     ImageRun,
+    JobRun,
+    example_of,
     found_before,
     open_picture,
     prompts_of,
@@ -23,10 +25,12 @@ from napari_clipseg.cli.one_image import (
 )
 from napari_clipseg.cli.segment import SegmentJob, SomeFailed
 from napari_clipseg.engine.banded import Found
+from napari_clipseg.engine.devices import choose_precision
 from napari_clipseg.engine.prompts import TextPrompt
 from napari_clipseg.engine.segmenter import Segmenter
 from napari_clipseg.errors import ClipSegError, OutputError
 from napari_clipseg.model.checkpoint import load_model
+from napari_clipseg.model.clipseg import CLIPSeg
 
 SUMMARY = "summary.csv"
 COLUMNS = ("file", "status", "message", "seconds", "prompt", "objects", "area_px")
@@ -61,17 +65,18 @@ def run_job(job: SegmentJob) -> None:
     """
     images = find_images(job.images, job.output)
     _check_inputs(job, images)
+    example = example_of(job)
     if len(images) == 1:
-        prompts_of(job, open_picture(job, images[0]))
+        prompts_of(job, open_picture(job, images[0]), example)
     writable_folder(job.output)
-    segmenter = _segmenter(job)
-    _warn_of_unknown(job, segmenter)
+    shared = JobRun(job, _segmenter(job), example)
+    _warn_of_unknown(job, shared.segmenter)
     if len(images) == 1:
-        _summarise(job, [_segment(job, images[0], segmenter)])
+        _summarise(job, [_segment(shared, images[0])])
         return
     outcomes: list[Outcome] = []
     try:
-        outcomes.extend(_tried(job, path, segmenter) for path in images)
+        outcomes.extend(_tried(shared, path) for path in images)
     finally:
         _summarise(job, outcomes)
     failed = sum(each.status == "failed" for each in outcomes)
@@ -80,7 +85,10 @@ def run_job(job: SegmentJob) -> None:
 
 
 def _segmenter(job: SegmentJob) -> Segmenter:
-    model = load_model(job.model, backbone=job.backbone) if job.backbone else job.model
+    model: str | CLIPSeg = job.model
+    if job.backbone:
+        dtype = choose_precision(job.precision)
+        model = load_model(job.model, backbone=job.backbone, dtype=dtype)
     return Segmenter(
         model,
         device=job.device,
@@ -100,21 +108,21 @@ def _warn_of_unknown(job: SegmentJob, segmenter: Segmenter) -> None:
             click.echo(f"napari-clipseg: {knowledge}", err=True)
 
 
-def _tried(job: SegmentJob, path: Path, segmenter: Segmenter) -> Outcome:
+def _tried(shared: JobRun, path: Path) -> Outcome:
     """Return how an image went, whatever happens to it."""
     started = time.perf_counter()
     try:
-        return _segment(job, path, segmenter)
+        return _segment(shared, path)
     except (ClipSegError, OSError) as error:
         message = " ".join(str(error).split())
         click.echo(f"napari-clipseg: {path.name}: {message}", err=True)
         return Outcome(path, "failed", message, time.perf_counter() - started, ())
 
 
-def _segment(job: SegmentJob, path: Path, segmenter: Segmenter) -> Outcome:
+def _segment(shared: JobRun, path: Path) -> Outcome:
     started = time.perf_counter()
-    run = ImageRun.of(job, path, segmenter)
-    found = found_before(run) if job.resume else None
+    run = ImageRun.of(shared, path)
+    found = found_before(run) if shared.job.resume else None
     status = "done" if found is None else "skipped"
     if found is None:
         found = segment_image(run)

@@ -8,7 +8,16 @@ from typing import Any
 
 import click
 
-from napari_clipseg.cli.options import DEVICE, MODEL, PATH, channels, contrast, plane
+from napari_clipseg.cli.options import (
+    CONTRAST,
+    DEVICE,
+    MODEL,
+    OUTPUT,
+    PATH,
+    ZOOM,
+    channels,
+    plane,
+)
 from napari_clipseg.cli.recipe_file import RECIPE
 
 
@@ -92,7 +101,7 @@ PROMPT_OPTIONS = (
 )
 
 RESULT_OPTIONS = (
-    click.Option(["--output", "-o"], type=PATH, required=True, help="Folder for the results."),
+    OUTPUT,
     click.Option(
         ["--threshold"],
         type=click.FloatRange(0, 1),
@@ -142,14 +151,7 @@ FEATURE_OPTIONS = (
 )
 
 IMAGE_OPTIONS = (
-    click.Option(
-        ["--contrast"],
-        type=contrast,
-        metavar="auto|LOW,HIGH",
-        default="auto",
-        show_default=True,
-        help="The values that become black and white.",
-    ),
+    CONTRAST,
     click.Option(
         ["--plane"],
         type=plane,
@@ -183,14 +185,7 @@ ENGINE_OPTIONS = (
     click.Option(
         ["--backbone"], metavar="PATH", help="CLIP's weights, for a model file without them."
     ),
-    click.Option(
-        ["--zoom"],
-        type=float,
-        multiple=True,
-        default=(1.0,),
-        help="Above 1 for objects too small for the model, below 1 for too large ones; "
-        "several are averaged.  [default: 1]",
-    ),
+    ZOOM,
     click.Option(["--tile"], type=int, help="Side of a tile in pixels.  [default: the model's]"),
     click.Option(
         ["--overlap"], type=int, help="Pixels that tiles share.  [default: a quarter of a tile]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from functools import partial
@@ -215,12 +216,11 @@ def read_tile(pixels: Pixels, tile: Tile, side: int) -> Tensor:
 
     What a tile covers beyond the image's border is filled by reflection.
     """
-    rgb = pixels.read(tile.box)
-    below, right = tile.side - rgb.shape[0], tile.side - rgb.shape[1]
-    if below or right:
-        rgb = np.pad(rgb, ((0, below), (0, right), (0, 0)), mode="symmetric")
-    tensor = torch.from_numpy(rgb.transpose(2, 0, 1).copy())
-    return tensor if tile.side == side else _resample(tensor[None], side)[0]
+    rgb = torch.from_numpy(pixels.read(tile.box).transpose(2, 0, 1).copy())
+    if tile.side > side and min(rgb.shape[1:]) < tile.side:
+        return _mirrored(_shrunk(rgb, tile.side, side), (side, side))
+    rgb = _mirrored(rgb, (tile.side, tile.side))
+    return rgb if tile.side == side else _resample(rgb[None], side)[0]
 
 
 class _SinglePrompt:
@@ -254,6 +254,32 @@ def _on_image(logits: Tensor, tile: Tile) -> npt.NDArray[np.float32]:
         logits = _resample(logits[None], tile.side)[0]
     y0, x0, y1, x1 = tile.box
     return np.asarray(logits[:, : y1 - y0, : x1 - x0].numpy())
+
+
+def _shrunk(rgb: Tensor, full: int, side: int) -> Tensor:
+    """Return a part (3, h, w) of a tile of side ``full`` as it is in one of ``side`` pixels.
+
+    What fills the tile up is not there yet: a small image in a large tile, as at zoom 0.1, takes
+    the memory of the image. One step of mirrored pixels is what the filter looks at beyond.
+    """
+    step = full / side
+    height, width = (math.ceil(each / step) for each in rgb.shape[1:])
+    beyond = [min(math.ceil((each + 1) * step), full) for each in (height, width)]
+    shrunk = F.interpolate(
+        _mirrored(rgb, (beyond[0], beyond[1]))[None],
+        scale_factor=(1 + 1e-9) / step,  # rounding must not cost the last pixel
+        mode="bilinear",
+        antialias=True,
+    )
+    return shrunk[0, :, :height, :width]
+
+
+def _mirrored(rgb: Tensor, shape: tuple[int, int]) -> Tensor:
+    """Return (3, h, w) filled up by reflection to a shape (H, W)."""
+    below, right = (full - each for full, each in zip(shape, rgb.shape[1:], strict=True))
+    if not (below or right):
+        return rgb
+    return torch.from_numpy(np.pad(rgb.numpy(), ((0, 0), (0, below), (0, right)), "symmetric"))
 
 
 def _moved(box: Box, origin: Box) -> Box:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -10,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from napari_clipseg.engine.devices import (
     choose_device,
@@ -20,8 +19,10 @@ from napari_clipseg.engine.devices import (
 )
 from napari_clipseg.engine.prompts import MaskPrompt, Prompt, as_prompts, conditional_vector
 from napari_clipseg.engine.visual_prompt import prompt_image, separate_objects
+from napari_clipseg.errors import SettingError
 from napari_clipseg.model.clipseg import CLIPSeg
 from napari_clipseg.model.learned import Learned
+from napari_clipseg.model.precision import lower, weights_hash
 
 CPU_CACHE_BYTES = 8 << 20
 """The decoder's widest tensor should stay in the cache of a CPU: 1.5 times as fast."""
@@ -39,7 +40,8 @@ class Network:
     Parameters
     ----------
     model : CLIPSeg
-        Taken over: moved to the device, its large weights stored in the precision.
+        Taken over: moved to the device, its large weights stored in the precision, unless it
+        was loaded like that.
     device : str
         A name in :data:`napari_clipseg.engine.devices.DEVICES`.
     precision : str
@@ -49,6 +51,11 @@ class Network:
     -----
     Running out of memory halves the batch and goes on. Every other error of torch leaves
     as :class:`~napari_clipseg.errors.EngineError`.
+
+    Raises
+    ------
+    SettingError
+        If the model is stored in another reduced precision.
     """
 
     def __init__(self, model: CLIPSeg, device: str = "auto", precision: str = "float32") -> None:
@@ -57,8 +64,7 @@ class Network:
         self.config = model.config
         with translated_errors():
             self._model = model.to(self.device).eval()
-        if self.precision != torch.float32:
-            self._lower_weights()
+        self._store_lowered()
         self._mask_vectors: WeakKeyDictionary[MaskPrompt, Tensor] = WeakKeyDictionary()
         self._text_vectors: dict[tuple[str, ...], Tensor] = {}
 
@@ -70,11 +76,10 @@ class Network:
     @cached_property
     def weights_hash(self) -> str:
         """SHA-256 over the configuration and the names and values of all weights."""
-        digest = hashlib.sha256(self.config.to_json().encode())
-        for name, value in sorted(self._model.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(value.detach().cpu().reshape(-1).contiguous().numpy().data)
-        return digest.hexdigest()
+        lowered = self._model.lowered
+        if lowered is not None:
+            return lowered.weights_hash
+        return weights_hash(self.config, self._model.state_dict())
 
     def staged(self, rgb: Tensor) -> Tensor:
         """Return a batch for :meth:`encode` in memory that a CUDA device copies from by itself.
@@ -149,17 +154,16 @@ class Network:
             return GPU_DECODED_TOKENS // (prompts * tokens) or 1
         return CPU_CACHE_BYTES // (prompts * tokens * self.config.decoder_mlp * 4) or 1
 
-    def _lower_weights(self) -> None:
-        """Store the matrices of linear layers in the precision they are multiplied in.
-
-        Autocast would convert them anew for every batch, which costs more than it gains.
-        The hash is taken first: it names the weights, not how they are stored.
-        """
-        assert self.weights_hash
-        for module in self._model.modules():
-            if isinstance(module, nn.Linear | nn.MultiheadAttention):
-                for parameter in module.parameters(recurse=False):
-                    parameter.data = parameter.data.to(self.precision)
+    def _store_lowered(self) -> None:
+        """Store the weights of linear layers in the precision, if they are not already."""
+        lowered = self._model.lowered
+        if lowered is None and self.precision != torch.float32:
+            self._model.lowered = lower(self._model, self.config, self.precision)
+        elif lowered is not None and lowered.dtype != self.precision:
+            raise SettingError(
+                f"the model is stored in {lowered.dtype} and cannot compute in {self.precision}; "
+                "load it in float32 or in that type"
+            )
 
     def _encode(self, rgb: Tensor) -> Tensor:
         pixel_values = self._model.normalise(rgb.to(self.device, non_blocking=True))

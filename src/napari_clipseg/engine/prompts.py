@@ -46,8 +46,11 @@ class TextPrompt:
     def __post_init__(self) -> None:
         if not isinstance(self.text, str) or not self.text.strip():
             raise PromptError('the prompt is empty; say what to find, e.g. "nuclei"')
-        if not self.templates or any("{}" not in each for each in self.templates):
-            raise PromptError(f"every template needs {{}} for the phrase, not {self.templates}")
+        if not self.templates:
+            raise PromptError("There is no template: give at least one, such as '{}'.")
+        for each in self.templates:
+            if "{}" not in each:
+                raise PromptError(f"A template needs {{}} for the phrase: {each!r} has none.")
 
     @property
     def name(self) -> str:

@@ -314,8 +314,9 @@ def _zooms(zoom: float | Sequence[float]) -> tuple[float, ...]:
 def _owned(model: str | Path | CLIPSeg, precision: str) -> CLIPSeg:
     """Return a model whose weights may be stored in another precision."""
     if not isinstance(model, CLIPSeg):
-        return load_model(model)
-    return model if precision == "float32" else copy.deepcopy(model)
+        return load_model(model, dtype=choose_precision(precision))
+    changes = precision != "float32" and model.lowered is None
+    return copy.deepcopy(model) if changes else model
 
 
 def segment(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from napari_clipseg.model.config import ModelConfig
 from napari_clipseg.model.files import Checkpoint, TensorFile
 from napari_clipseg.model.layouts import FORMAT, VERSION, read_layout
 from napari_clipseg.model.learned import Learned
+from napari_clipseg.model.precision import Lowered, WeightsDigest, linear_names
 from napari_clipseg.model.weights import locate
 
 BACKBONE = "clip-vit-b16"
@@ -28,6 +30,7 @@ def load_model(
     *,
     backbone: str | Path | None = None,
     offline: bool | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> CLIPSeg:
     """Return a model with weights, ready to be asked, on the CPU.
 
@@ -41,11 +44,15 @@ def load_model(
         default the fetched ``clip-vit-b16``.
     offline : bool, optional
         Only shapes the advice when weights are missing.
+    dtype : torch.dtype
+        In which the weights of linear layers are stored: a model that computes in reduced
+        precision is loaded in it, tensor by tensor, and needs little more than half the memory.
 
     Returns
     -------
     CLIPSeg
-        In float32, in evaluation mode, no parameter requires a gradient.
+        In float32 but for the linear layers, in evaluation mode, no parameter requires a
+        gradient.
 
     Raises
     ------
@@ -70,7 +77,7 @@ def load_model(
         wanted.append(_read_backbone(backbone, offline))
         return wanted[0]
 
-    model = build(read_layout(file, read_backbone), file.path)
+    model = build(read_layout(file, read_backbone), file.path, dtype)
     if backbone is not None and not wanted:
         raise SettingError(f"{file.path} holds its own CLIP: leave the backbone {backbone} out")
     if learned.KEY in file.metadata:
@@ -102,7 +109,13 @@ def save_model(
     ------
     OutputError
         If the file cannot be written.
+    SettingError
+        If the weights are stored in reduced precision: what was lost cannot be written.
     """
+    if model.lowered is not None:
+        raise SettingError(
+            f"the model is stored in {model.lowered.dtype}; load it in float32 to save it"
+        )
     own = {"format": FORMAT, "version": str(VERSION), "config": model.config.to_json()}
     if model.learned is not None:
         own[learned.KEY] = model.learned.to_json()
@@ -121,7 +134,7 @@ def read_metadata(path: str | Path) -> dict[str, str]:
     return files.read_metadata(Path(path))
 
 
-def build(checkpoint: Checkpoint, path: Path) -> CLIPSeg:
+def build(checkpoint: Checkpoint, path: Path, dtype: torch.dtype = torch.float32) -> CLIPSeg:
     """Return the model of a checkpoint.
 
     Parameters
@@ -130,6 +143,8 @@ def build(checkpoint: Checkpoint, path: Path) -> CLIPSeg:
         Its tensors become the model's own.
     path : Path
         For the message if the tensors are not those of the configuration.
+    dtype : torch.dtype
+        As for :func:`load_model`.
 
     Returns
     -------
@@ -141,11 +156,8 @@ def build(checkpoint: Checkpoint, path: Path) -> CLIPSeg:
         If tensors are missing, surplus, misshapen or not of floating point.
     """
     model = _empty(checkpoint.config, path)
-    state = dict(checkpoint.state)
-    scale = state.get("encoder.clip.logit_scale")
-    if scale is not None and scale.numel() == 1:  # some files keep this number as a vector
-        state["encoder.clip.logit_scale"] = scale.reshape(())
-    problems = _problems(model.state_dict(), state)
+    weights = _Weights(checkpoint.config, model.state_dict(), linear_names(model), dtype)
+    problems = weights.take(checkpoint.state)
     if problems:
         named = "\n".join(problems[:_NAMED])
         more = f"\n... and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
@@ -154,8 +166,58 @@ def build(checkpoint: Checkpoint, path: Path) -> CLIPSeg:
             f"{named}{more}\nThe file is damaged, was altered or belongs to another model: "
             "fetch or copy it again."
         )
-    model.load_state_dict(state, assign=True)
+    model.load_state_dict(weights.values, assign=True)
+    model.lowered = weights.lowered()
     return model.eval().requires_grad_(False)
+
+
+class _Weights:
+    """The weights of a model, taken one by one in the type in which they are stored.
+
+    Parameters
+    ----------
+    config : ModelConfig
+    wanted : mapping of str to Tensor
+        What the model asks for; only types and shapes are read.
+    linear : set of str
+        Names of what is stored in another type than float32.
+    dtype : torch.dtype
+        That type.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        wanted: Mapping[str, Tensor],
+        linear: AbstractSet[str],
+        dtype: torch.dtype,
+    ) -> None:
+        self.values: dict[str, Tensor] = {}
+        self._wanted, self._linear, self._dtype = wanted, linear, dtype
+        self._digest = None if dtype == torch.float32 else WeightsDigest(config)
+
+    def take(self, state: Mapping[str, Tensor]) -> list[str]:
+        """Take what fits; return one line for each tensor that is not as the model wants it."""
+        missing = [f"missing: {name}" for name in self._wanted if name not in state]
+        surplus = [f"surplus: {name}" for name in state if name not in self._wanted]
+        names = sorted(name for name in self._wanted if name in state)
+        misfits = [line for name in names if (line := self._take(name, state[name]))]
+        return missing + surplus + misfits
+
+    def lowered(self) -> Lowered | None:
+        """Return how the weights are stored, None for float32."""
+        return None if self._digest is None else Lowered(self._dtype, self._digest.hexdigest())
+
+    def _take(self, name: str, tensor: Tensor) -> str | None:
+        wanted = self._wanted[name]
+        if wanted.ndim == 0 and tensor.numel() == 1:  # some files keep a number as a vector
+            tensor = tensor.reshape(())
+        if _describe(tensor) != _describe(wanted):
+            return f"misshapen: {name} is {_describe(tensor)}, not {_describe(wanted)}"
+        if self._digest is not None:
+            self._digest.add(name, tensor)
+        self.values[name] = tensor.to(self._dtype) if name in self._linear else tensor
+        return None
 
 
 def _empty(config: ModelConfig, path: Path) -> CLIPSeg:
@@ -168,18 +230,6 @@ def _empty(config: ModelConfig, path: Path) -> CLIPSeg:
         raise WeightsInvalid(
             f"the configuration of {path} describes no network: {type(error).__name__}: {error}"
         ) from error
-
-
-def _problems(wanted: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> list[str]:
-    """Return one line for each tensor that is not as the model wants it."""
-    missing = [f"missing: {name}" for name in wanted if name not in state]
-    surplus = [f"surplus: {name}" for name in state if name not in wanted]
-    misfits = [
-        f"misshapen: {name} is {_describe(state[name])}, not {_describe(tensor)}"
-        for name, tensor in wanted.items()
-        if name in state and _describe(state[name]) != _describe(tensor)
-    ]
-    return missing + surplus + misfits
 
 
 def _describe(tensor: Tensor) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,6 +19,50 @@ from napari_clipseg.errors import OutputError, WeightsInvalid
 from napari_clipseg.model.config import ModelConfig
 
 
+class LazyTensors(Mapping[str, Tensor]):
+    """Tensors that are made when they are asked for, anew each time: none is kept here.
+
+    So a model takes its weights from a file one by one, in the type it stores them in, and
+    never lies in memory twice.
+
+    Parameters
+    ----------
+    makers : mapping of str to callable
+        What gives the tensor of a name.
+    """
+
+    def __init__(self, makers: Mapping[str, Callable[[], Tensor]]) -> None:
+        self._makers = makers
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._makers[name]()
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._makers  # Mapping's own way would read the tensor
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+    def __or__(self, other: LazyTensors) -> LazyTensors:
+        """Return the tensors of both."""
+        return LazyTensors({**self._makers, **other._makers})
+
+
+def renamed(tensors: Mapping[str, Tensor], names: Mapping[str, str]) -> LazyTensors:
+    """Return some tensors under other names, not read yet.
+
+    Parameters
+    ----------
+    tensors : mapping of str to Tensor
+    names : mapping of str to str
+        New name -> name in ``tensors``.
+    """
+    return LazyTensors({new: partial(tensors.__getitem__, old) for new, old in names.items()})
+
+
 @dataclass(frozen=True, slots=True)
 class TensorFile:
     """What a weights file holds.
@@ -26,7 +71,8 @@ class TensorFile:
     ----------
     path : Path
     tensors : mapping of str to Tensor
-        Floating point tensors in float32, whatever the file stores.
+        Floating point tensors in float32, whatever the file stores. Those of a safetensors
+        file are read when they are asked for.
     metadata : mapping of str to str
         Of a safetensors file; empty for other files.
     """
@@ -43,12 +89,12 @@ class Checkpoint:
     Parameters
     ----------
     config : ModelConfig
-    state : dict of str to Tensor
-        Not yet compared with what the configuration asks for.
+    state : mapping of str to Tensor
+        Read when asked for, if the file is; not yet compared with what the configuration asks for.
     """
 
     config: ModelConfig
-    state: dict[str, Tensor]
+    state: Mapping[str, Tensor]
 
 
 def read_file(path: Path) -> TensorFile:
@@ -60,10 +106,9 @@ def read_file(path: Path) -> TensorFile:
         If the file is damaged, not of these kinds, or would have to run code to be read.
     """
     if path.suffix == ".safetensors":
-        tensors, metadata = _read_safetensors(path)
-    else:
-        tensors, metadata = _read_pickle(path), {}
-    return TensorFile(path, {name: _float32(tensor) for name, tensor in tensors.items()}, metadata)
+        return _open_safetensors(path)
+    tensors = {name: _float32(tensor) for name, tensor in _read_pickle(path).items()}
+    return TensorFile(path, tensors, {})
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -98,13 +143,14 @@ def write_file(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str,
         raise OutputError(f"{path} cannot be written: {error}") from error
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _open_safetensors(path: Path) -> TensorFile:
     try:
         with safe_open(path, framework="pt") as file:
             names, metadata = list(file.keys()), dict(file.metadata() or {})
-        return {name: _read_tensor(path, name) for name in names}, metadata
     except (SafetensorError, OSError) as error:
         raise _damaged(path, error) from error
+    makers = {name: partial(_read_tensor, path, name) for name in names}
+    return TensorFile(path, LazyTensors(makers), metadata)
 
 
 def _read_tensor(path: Path, name: str) -> Tensor:
@@ -113,9 +159,11 @@ def _read_tensor(path: Path, name: str) -> Tensor:
     The file is opened for each anew, since pages of a map that stays open count as memory of the
     process: reading all at once took twice the size of the file.
     """
-    with safe_open(path, framework="pt") as file:
-        tensor: Tensor = file.get_tensor(name).clone()
-        return tensor
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _float32(file.get_tensor(name).clone())
+    except (SafetensorError, OSError) as error:
+        raise _damaged(path, error) from error
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from napari_clipseg.errors import WeightsInvalid
 from napari_clipseg.model.config import ModelConfig
-from napari_clipseg.model.files import Checkpoint, TensorFile
+from napari_clipseg.model.files import Checkpoint, LazyTensors, TensorFile, renamed
 from napari_clipseg.model.inferred import inferred_config
 
 Rules = Iterable[tuple[str, str]]
@@ -99,7 +100,7 @@ def read_hf(file: TensorFile) -> Checkpoint:
     WeightsInvalid
         If the configuration cannot be read or asks for what CLIPSeg does not have.
     """
-    state = renamed(file.tensors)
+    state = in_our_names(file.tensors)
     beside = file.path.with_name("config.json")
     if not beside.is_file():
         return Checkpoint(inferred_config(state), state)
@@ -112,22 +113,27 @@ def read_hf(file: TensorFile) -> Checkpoint:
         ) from error
 
 
-def renamed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def in_our_names(tensors: Mapping[str, Tensor]) -> LazyTensors:
     """Return transformers' tensors in the names, and with the axes, of ``CLIPSeg.state_dict()``.
 
     Names without a rule are kept, so that whoever compares can report them.
     """
-    state = {
-        _rename(name): tensor
-        for name, tensor in tensors.items()
+    names = {
+        _rename(name): name
+        for name in tensors
         if not name.endswith(".position_ids")  # counts 0, 1, 2 ... that old files hold
     }
-    for name in _TRANSPOSED:
-        if name in state and state[name].ndim == 2:
-            state[name] = state[name].T.contiguous()
-    for name in [name for name in state if _QUERY.search(name)]:
-        _join(state, name)
-    return state
+    joined: dict[str, list[str]] = {}
+    for name in [name for name in names if _QUERY.search(name)]:
+        parts = _parts(name)
+        if _fit_together([tensors[names[part]] for part in parts if part in names]):
+            joined[_QUERY.sub(r".in_proj_\1", name)] = [names.pop(part) for part in parts]
+    transposed = {name: names.pop(name) for name in _TRANSPOSED if name in names}
+    return (
+        renamed(tensors, names)
+        | LazyTensors({new: partial(_joined, tensors, old) for new, old in joined.items()})
+        | LazyTensors({new: partial(_transposed, tensors, old) for new, old in transposed.items()})
+    )
 
 
 def hf_config(fields: Mapping[str, Any]) -> ModelConfig:
@@ -208,15 +214,25 @@ def _rename(name: str) -> str:
     return name
 
 
-def _join(state: dict[str, Tensor], query: str) -> None:
-    """Put query, key and value of one attention into the one tensor torch keeps them in.
+def _parts(query: str) -> list[str]:
+    """Return the names of query, key and value of the attention that a query belongs to."""
+    return [query.replace(".q_proj.", f".{part}_proj.") for part in "qkv"]
 
-    If they do not fit together they stay as they are and are reported as surplus.
+
+def _fit_together(parts: Sequence[Tensor]) -> bool:
+    """Return whether parts are query, key and value of one attention.
+
+    Those that are not stay as they are and are reported as surplus.
     """
-    names = [query.replace(".q_proj.", f".{part}_proj.") for part in "qkv"]
-    parts = [state.get(name) for name in names]
-    found = [part for part in parts if part is not None]
-    if len(found) == len(names) and len({part.shape for part in found}) == 1:
-        for name in names:
-            del state[name]
-        state[_QUERY.sub(r".in_proj_\1", query)] = torch.cat(found)
+    return len(parts) == 3 and len({part.shape for part in parts}) == 1
+
+
+def _joined(tensors: Mapping[str, Tensor], names: Sequence[str]) -> Tensor:
+    """Return query, key and value in the one tensor that torch keeps them in."""
+    return torch.cat([tensors[name] for name in names])
+
+
+def _transposed(tensors: Mapping[str, Tensor], name: str) -> Tensor:
+    """Return a projection as CLIP multiplies with it; as it is if it is no matrix."""
+    tensor = tensors[name]
+    return tensor.T.contiguous() if tensor.ndim == 2 else tensor

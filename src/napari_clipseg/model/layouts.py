@@ -13,7 +13,7 @@ from torch import Tensor
 
 from napari_clipseg.errors import WeightsInvalid
 from napari_clipseg.model.config import ModelConfig
-from napari_clipseg.model.files import Checkpoint, TensorFile
+from napari_clipseg.model.files import Checkpoint, TensorFile, renamed
 from napari_clipseg.model.inferred import inferred_config
 from napari_clipseg.model.layout_hf import is_hf, read_hf
 
@@ -83,7 +83,7 @@ def _read_own(file: TensorFile, _: Backbone) -> Checkpoint:
             f"{file.path} has version {version!r} of the layout, this napari-clipseg reads "
             f"{VERSION}: update napari-clipseg"
         )
-    return Checkpoint(ModelConfig.from_json(file.metadata.get("config", "")), dict(file.tensors))
+    return Checkpoint(ModelConfig.from_json(file.metadata.get("config", "")), file.tensors)
 
 
 def _is_merged(file: TensorFile) -> bool:
@@ -92,17 +92,9 @@ def _is_merged(file: TensorFile) -> bool:
 
 def _read_merged(file: TensorFile, _: Backbone) -> Checkpoint:
     """Read CLIP and decoder in one file, where ``model.*`` repeats CLIP's vision tower."""
-    clip = {
-        name.removeprefix(_MERGED): tensor
-        for name, tensor in file.tensors.items()
-        if name.startswith(_MERGED)
-    }
-    rest = {
-        name: tensor
-        for name, tensor in file.tensors.items()
-        if not name.startswith((_MERGED, "model."))
-    }
-    return _joined(clip, rest)
+    clip = {name.removeprefix(_MERGED): name for name in file.tensors if name.startswith(_MERGED)}
+    rest = {name: name for name in file.tensors if not name.startswith((_MERGED, "model."))}
+    return _joined(renamed(file.tensors, clip), renamed(file.tensors, rest))
 
 
 def _is_decoder(file: TensorFile) -> bool:
@@ -120,9 +112,10 @@ def _read_decoder(file: TensorFile, backbone: Backbone) -> Checkpoint:
 
 
 def _joined(clip: Mapping[str, Tensor], decoder: Mapping[str, Tensor]) -> Checkpoint:
-    state = {f"encoder.clip.{name}": clip[name] for name in clip if name not in _NOT_TENSORS}
+    towers = {f"encoder.clip.{name}": name for name in clip if name not in _NOT_TENSORS}
     # the authors' base class makes a layer `reduce` that no released model uses
-    state |= {f"decoder.{name}": decoder[name] for name in decoder if _is_used(name)}
+    rest = {f"decoder.{name}": name for name in decoder if _is_used(name)}
+    state = renamed(clip, towers) | renamed(decoder, rest)
     return Checkpoint(inferred_config(state), state)
 
 
