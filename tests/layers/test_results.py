@@ -3,12 +3,11 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import dask.array as da
 import numpy as np
 import pytest
 
 from napari_clipseg.engine.recipe import Recipe
-from napari_clipseg.errors import OutOfMemory
-from napari_clipseg.layers import results as module
 from napari_clipseg.layers.geometry import Plane
 from napari_clipseg.layers.legend import Legend
 from napari_clipseg.layers.query import QueryImage, QuerySettings, read_query
@@ -173,13 +172,30 @@ def test_hidden_labels_come_back_as_they_were(query):
 
 
 @pytest.mark.parametrize("kind", [LabelResult, lambda *args: ProbabilityResult(*args, ORANGE)])
-def test_a_result_too_large_for_memory_is_refused(query, monkeypatch, kind):
-    def refuse(*_):
-        raise MemoryError
+def test_a_plane_of_a_stack_beyond_all_memory_has_a_result(viewer, kind):
+    huge = da.zeros((2000, 20_000, 20_000), chunks=(1, 2000, 2000), dtype=np.uint8)
+    image = viewer.add_image(huge[:, :9, :9], contrast_limits=(0, 1))
+    query = dataclasses.replace(read_query(viewer, image), shape=huge.shape)
+    result = kind(query, "cell")
+    plane = Plane((777, None, None), (1, 2))
+    result.target(plane)[19_999, 3:5] = 1
+    assert result.layer.data.shape == huge.shape
+    assert result.layer.data[777, 19_999, :6].tolist() == [0, 0, 0, 1, 1, 0]
 
-    monkeypatch.setattr(module.np, "zeros", refuse)
-    with pytest.raises(OutOfMemory, match="crop the image"):
-        kind(query, "cell")
+
+def test_labels_beyond_all_memory_are_widened_where_they_were_written(query, monkeypatch):
+    result = LabelResult(query, "cell")
+    result.target(SECOND)[1, 1] = 65535
+
+    class Refusing(np.ndarray):
+        def astype(self, *_, **__):
+            raise MemoryError
+
+    monkeypatch.setattr(result.layer, "_data", result.layer.data.view(Refusing))
+    result.widen()
+    assert result.layer.data.dtype == np.int32
+    assert result.layer.data[1, 1, 1] == 65535
+    assert np.count_nonzero(result.layer.data) == 1
 
 
 def test_a_long_title_is_shortened_in_the_name_of_the_layer(query):

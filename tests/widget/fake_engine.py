@@ -116,11 +116,13 @@ class FakeEngine:
     def feature_bytes(self, shape: tuple[int, int]) -> int:
         return 1000 * -(-shape[0] // self.rows)
 
-    def prepare(self, image: Any, *, contrast: Any = "auto", folder: Any = None) -> FakeFeatures:
+    def prepare(
+        self, image: Any, *, contrast: Any = "auto", nodata: Any = None, folder: Any = None
+    ) -> FakeFeatures:
         self.prepared.append(image)
         self.contrasts.append(contrast)
         self.folders.append(folder)
-        return FakeFeatures(self, Pixels(image, contrast=contrast))
+        return FakeFeatures(self, Pixels(image, contrast=contrast, nodata=nodata))
 
     @property
     def decoded(self) -> list[list[str]]:

@@ -104,3 +104,32 @@ def test_the_public_function_is_this_one(viewer, image, engine, monkeypatch):
     assert napari_clipseg.segment_layer is segment_layer
     monkeypatch.setattr(Session.__init__, "__defaults__", (engine,))
     assert len(segment_layer(viewer, image, ["bright", "dark"])) == 3
+
+
+def test_a_session_keeps_what_runs_in_the_background_have_made(viewer, image, engine, qtbot):
+    session = Session(viewer, engine)
+
+    def done() -> bool:
+        return len(viewer.layers) >= 3 and not WorkerBase._worker_set
+
+    (first,) = session.begin(image, "bright")
+    qtbot.waitUntil(done, timeout=20_000)
+    (again,) = session.begin(image, "bright", threshold=0.9)
+    qtbot.waitUntil(lambda: not session._controller.layers and done(), timeout=20_000)
+    assert first is again
+    probability, labels = session.segment(image, "bright")
+    assert probability is first
+    assert [each.name for each in viewer.layers] == ["cells", probability.name, labels.name]
+    assert (len(engine.loaded), len(engine.prepared), engine.encoded) == (1, 1, 4)
+
+
+def test_a_session_does_one_run_at_a_time(viewer, image, engine, qtbot):
+    engine.gate.clear()
+    session = Session(viewer, engine)
+    session.begin(image, "bright")
+    for call in (session.begin, session.segment):
+        with pytest.raises(SettingError, match="going on in the background"):
+            call(image, "dark")
+    engine.gate.set()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 3 and not WorkerBase._worker_set, timeout=20_000)
+    assert engine.decoded == [["bright"]]

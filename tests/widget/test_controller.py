@@ -16,9 +16,10 @@ from superqt.utils import WorkerBase
 from napari_clipseg.engine.prompts import Mix
 from napari_clipseg.engine.recipe import Recipe
 from napari_clipseg.engine.region import Region
-from napari_clipseg.errors import EngineError, WeightsNotFound
+from napari_clipseg.errors import EngineError, PromptError, WeightsNotFound
 from napari_clipseg.layers.results import METADATA_KEY
 from napari_clipseg.widget.controller import Controller
+from napari_clipseg.widget.labelling import label_planes
 from napari_clipseg.widget.request import PromptRow, ResultSettings, RunRequest
 
 
@@ -564,3 +565,177 @@ def test_an_estimate_of_an_image_that_changes_meanwhile_is_not_kept(bench, cells
     bench.is_idle()
     assert "changed" in bench.view.encoded[-1]
     assert bench.controller._memory.nbytes == 0
+
+
+def test_labels_of_other_prompts_on_the_image_are_hidden_by_new_ones(bench, cells):
+    image = bench.viewer.add_image(cells, name="cells")
+    other = bench.viewer.add_image(cells, name="other")
+    bench.run(other)
+    bench.run(image)
+    bench.run(image, BRIGHT, DARK)
+    first, both = bench.layer("cells: bright (labels)"), bench.layer("cells: bright, dark (lab")
+    assert (first.visible, both.visible) == (False, True)
+    bench.run(image)
+    assert (first.visible, both.visible) == (True, False)
+    assert bench.viewer.layers[-1] is first
+    assert bench.layer("other: bright (labels)").visible
+    both.visible = True
+    bench.controller.relabel()
+    bench.is_idle()
+    assert both.visible
+
+
+@pytest.mark.parametrize("let_go", [True, False])
+def test_a_threshold_dragged_during_a_run_that_is_cancelled_holds_for_the_labels(
+    bench, cells, let_go
+):
+    image = bench.viewer.add_image(cells, contrast_limits=(0, 255))
+    bench.run(image)
+    labels, probability = bench.layer("(labels)"), bench.layer("(probability)")
+    bench.hold(1)
+    bench.start(image, zoom=2.0)
+    bench.until(lambda: not probability.metadata[METADATA_KEY])
+    bench.controller.preview(1, 0.9)
+    bench.view.chosen = {1: 0.9}
+    if let_go:
+        bench.controller.relabel()
+    bench.controller.cancel()
+    bench.engine.gate.set()
+    bench.is_idle()
+    assert labels.visible
+    assert probability.colormap.map([0.5])[0][3] == pytest.approx(0.5, 0.1)
+    np.testing.assert_array_equal(labels.data > 0, cells > 0.9 * 255)
+    assert bench.view.status[-1].startswith("Cancelled; the result of before is back")
+
+
+def test_a_preview_that_is_left_at_a_failed_run_ends(bench, cells):
+    image = bench.viewer.add_image(cells)
+    bench.run(image)
+    bench.hold(0)
+    bench.engine.failure = EngineError("Tile 1 failed")
+    bench.start(image, DARK)
+    bench.controller.preview(1, 0.7)
+    assert not bench.layer("(labels)").visible
+    bench.engine.gate.set()
+    bench.is_idle()
+    assert bench.layer("(labels)").visible
+
+
+def test_labels_of_an_image_that_is_removed_do_not_come_back(bench, cells, monkeypatch):
+    made, go_on = threading.Event(), threading.Event()
+
+    def label_late(task: Any) -> Any:
+        for each in label_planes(task):
+            made.set()
+            assert go_on.wait(20)
+            yield each
+
+    monkeypatch.setattr("napari_clipseg.widget.labeller.label_planes", label_late)
+    image = bench.viewer.add_image(cells)
+    bench.start(image)
+    bench.until(made.is_set)
+    bench.viewer.layers.remove(image)
+    go_on.set()
+    bench.is_idle()
+    assert not [each for each in bench.viewer.layers if "(labels)" in each.name]
+    assert bench.view.status[-1] == "The image was removed before its labels were made."
+    bench.controller.relabel()
+    bench.is_idle()
+    assert not [each for each in bench.viewer.layers if "(labels)" in each.name]
+
+
+def test_a_run_begun_before_the_layers_of_the_last_were_added_uses_them(bench, cells, monkeypatch):
+    class Never:
+        singleShot = staticmethod(lambda *_: None)
+
+    monkeypatch.setattr("napari_clipseg.widget.showing.QTimer", Never)
+    image = bench.viewer.add_image(cells, name="cells")
+    for _ in range(2):
+        bench.run(image)
+    assert bench.engine.decoded == [["bright"], ["bright"]]
+    names = [each.name for each in bench.viewer.layers]
+    assert sorted(names) == ["cells", "cells: bright (labels)", "cells: bright (probability)"]
+
+
+def test_cancel_while_the_model_loads_says_what_is_waited_for(bench, cells):
+    loading = threading.Event()
+
+    def load(choice: Any) -> FakeEngine:
+        assert loading.wait(20)
+        return bench.engine
+
+    bench.controller.close()
+    bench.controller = Controller(bench.viewer, bench.view, load)
+    bench.start(bench.viewer.add_image(cells))
+    bench.controller.cancel()
+    assert bench.view.status[-1] == "The model is being loaded; the run ends after that …"
+    loading.set()
+    bench.is_idle()
+    assert bench.view.status[-1] == "Cancelled."
+
+
+def test_all_planes_are_ready_only_when_each_is_encoded(bench, cells):
+    stack = bench.viewer.add_image(np.stack([cells, cells, cells]), contrast_limits=(0, 255))
+    request = RunRequest(stack, (BRIGHT,))
+    every = dataclasses.replace(request, planes="all planes")
+    bench.viewer.dims.set_point(0, 0)
+    bench.run(stack)
+    assert bench.controller.ready(request)
+    assert not bench.controller.ready(every)
+    bench.viewer.dims.set_point(0, 1)
+    assert not bench.controller.ready(request)
+    bench.run(stack, planes=(1, 3))
+    assert bench.controller.ready(every)
+    assert bench.controller.ready(dataclasses.replace(request, planes=(0, 2)))
+
+
+def test_an_estimate_counts_the_planes_that_are_not_encoded(bench, cells):
+    stack = bench.viewer.add_image(np.stack([cells] * 5), contrast_limits=(0, 255))
+    bench.viewer.dims.set_point(0, 0)
+    bench.run(stack)
+    bench.controller.estimate(RunRequest(stack, (BRIGHT,), planes="all planes"))
+    bench.is_idle()
+    assert bench.view.encoded[-1].endswith("on cpu (16 tiles on 5 planes to encode)")
+    bench.run(stack, planes="all planes")
+    bench.controller.estimate(RunRequest(stack, (BRIGHT,), planes="all planes"))
+    bench.is_idle()
+    assert bench.view.encoded[-1].endswith("on cpu (20 tiles on 5 planes, encoded already)")
+
+
+def test_an_estimate_counts_the_tiles_of_the_region(bench, cells):
+    image = bench.viewer.add_image(cells)
+    roi = bench.viewer.add_labels(np.zeros((32, 40), np.uint8))
+    roi.data[0:12] = 1
+    bench.controller.estimate(RunRequest(image, (BRIGHT,), region=roi))
+    bench.is_idle()
+    # the tile in the middle, on which the time is measured, lies elsewhere
+    assert bench.view.encoded[-1].endswith("on cpu (2 tiles to encode)")
+
+
+def test_an_example_on_another_image_fits_no_threshold(bench, cells):
+    image = bench.viewer.add_image(cells, name="cells")
+    other = bench.viewer.add_image(cells, name="other")
+    example = bench.viewer.add_labels((cells == 200).astype(np.uint8))
+    row = PromptRow(1, "bright", example=example)
+    bench.run(image, row)
+    assert 0.05 <= bench.controller.fitting_threshold(row) <= 0.95
+    with pytest.raises(PromptError, match="painted on 'other', not on 'cells'"):
+        bench.controller.fitting_threshold(changed(row, example_image=other))
+
+
+def test_pixels_that_are_nan_hold_no_data(bench, cells):
+    image = cells.astype(np.float32)
+    image[:, 30:] = np.nan
+    bench.run(bench.viewer.add_image(image, contrast_limits=(0, 255)))
+    found = bench.layer("(labels)").data > 0
+    np.testing.assert_array_equal(found[:, :30], cells[:, :30] > 128)
+    assert not found[:, 30:].any()
+    assert bench.told == []
+
+
+def test_a_plane_with_nan_can_be_kept_on_disk(bench, cells):
+    image = cells.astype(np.float32)
+    image[:, 30:] = np.nan
+    bench.run(bench.viewer.add_image(image, contrast_limits=(0, 255)), memory_mb=0)
+    assert len(bench.engine.folders) == 1
+    assert bench.engine.folders[0] is not None

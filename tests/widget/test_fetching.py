@@ -112,7 +112,7 @@ def test_a_download_shows_its_progress_and_then_the_model_is_here(section, hub, 
     assert [done for done, _ in steps] == sorted(done for done, _ in steps)
     assert is_present("rd64-refined")
     assert "On this computer" in section.facts.text()
-    assert section.model.currentText() == "rd64-refined (603 MB, here)"
+    assert section.model.currentText() == "rd64-refined"
     assert not section.download.isVisible()
     assert not section.bar.isVisible()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from napari.layers import Labels
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
@@ -183,6 +184,110 @@ def test_painting_on_an_encoded_image_waits_for_the_brush(person, engine, cells,
     assert person.told == []
 
 
+def test_the_picture_follows_data_that_are_replaced_and_the_plane(person, engine, cells, qtbot):
+    pictures = []
+    stack = np.stack([cells, cells[:, ::-1]])
+    person.viewer.add_image(stack, name="stack", contrast_limits=(0, 255))
+    person.viewer.dims.set_point(0, 0)
+    person.add("bright")
+    person.panel._thumbnails.made.connect(pictures.append)
+    example = person.viewer.add_labels(np.zeros((2, 32, 40), np.uint8), name="example")
+    person.choose(person.panel.detail.example, "example")
+    qtbot.waitUntil(lambda: "paint over" in person.panel.detail.sentence.text(), timeout=5000)
+    painted = np.zeros((2, 32, 40), np.uint8)
+    painted[0, 4:10, 6:12] = painted[1, 15:30, 3:20] = 1
+    example.data = painted
+    qtbot.waitUntil(lambda: isinstance(pictures[-1], np.ndarray), timeout=5000)
+    assert person.panel.detail.picture.isVisible()
+    assert person.panel.detail.sentence.text() == ""
+    first = pictures[-1]
+    person.viewer.dims.set_point(0, 1)
+    qtbot.waitUntil(lambda: not np.array_equal(pictures[-1], first), timeout=5000)
+
+
+def test_a_drawn_shape_is_an_example(person, engine, cells, qtbot):
+    person.viewer.add_image(cells, contrast_limits=(0, 255))
+    square = [(3.5, 5.5), (3.5, 11.5), (9.5, 11.5), (9.5, 5.5)]
+    layer = person.viewer.add_shapes([square], shape_type="polygon", name="drawn")
+    person.add("bright")
+    person.choose(person.panel.detail.example, "drawn")
+    qtbot.waitUntil(person.panel.detail.picture.isVisible, timeout=5000)
+    assert not person.panel.detail.label_value.isVisible()
+    layer.data = []
+    qtbot.waitUntil(lambda: "draw one" in person.panel.detail.sentence.text(), timeout=5000)
+    layer.add_polygons([square])
+    person.run()
+    (mask,) = [each.mask.mask for each in engine.prompts]
+    assert mask.sum() == 36
+    assert mask[4:10, 6:12].all()
+
+
+def test_a_copy_of_a_result_may_be_an_example(person, engine, cells):
+    person.viewer.add_image(cells, contrast_limits=(0, 255), name="cells")
+    person.run("bright")
+    labels = person.layer("(labels)")
+    copy = Labels(labels.data.copy(), name="picked", metadata=dict(labels.metadata))
+    person.viewer.add_layer(copy)
+    copy.selected_label = 2
+    person.choose(person.panel.detail.example, "picked")
+    person.qtbot.waitUntil(lambda: len(engine.decoded) == 2, timeout=5000)
+    person.is_free()
+    (mix,) = engine.prompts
+    np.testing.assert_array_equal(mix.mask.mask, copy.data == 2)
+
+
+def test_an_example_is_chosen_in_one_run(person, engine, cells):
+    person.viewer.add_image(cells, contrast_limits=(0, 255))
+    example = person.viewer.add_labels((cells == 255).astype(np.uint8), name="example")
+    person.run("bright")
+    key = person.panel.prompts.entries[0].row.key
+    person.panel.prompts.change(key, example=example, label_value=1, text_share=0.25)
+    person.sees("bright + example:")
+    person.is_free()
+    person.qtbot.wait(2 * REST_MS)
+    assert len(engine.decoded) == 2
+
+
+def test_what_run_will_do_is_said_of_all_planes_and_of_the_one_the_slider_shows(
+    person, engine, cells
+):
+    person.viewer.add_image(np.stack([cells] * 3), name="stack")
+    person.viewer.dims.set_point(0, 1)
+    person.run("bright")
+    person.qtbot.wait(2 * REST_MS)
+    assert "object" in person.panel.status.text()
+    person.viewer.dims.set_point(0, 2)
+    person.sees("Run encodes 'stack', then finds bright.")
+    person.viewer.dims.set_point(0, 1)
+    person.sees("All is encoded")
+    person.choose(person.panel.image.planes, "all planes")
+    person.sees("Run encodes 'stack' (all planes)")
+
+
+def test_why_a_template_cannot_be_is_said_in_a_sentence(person, engine, cells):
+    person.viewer.add_image(cells)
+    person.run("bright")
+    person.panel.model_fold.unfold(True)
+    editor = person.panel.template.lineEdit()
+    editor.selectAll()
+    QTest.keyClicks(editor, "without place")
+    QTest.keyClick(editor, Qt.Key.Key_Return)
+    person.sees("A template needs {} for the phrase: 'without place' has none.")
+
+
+def test_an_example_that_leaves_the_viewer_starts_no_run(person, engine, cells):
+    person.viewer.add_image(cells, contrast_limits=(0, 255), name="cells")
+    example = person.viewer.add_labels((cells == 255).astype(np.uint8), name="example")
+    person.add("bright")
+    person.choose(person.panel.detail.example, "example")
+    person.run()
+    person.viewer.layers.remove(example)
+    person.sees("All is encoded: Run finds bright at once.")
+    person.qtbot.wait(REST_MS)
+    assert len(engine.decoded) == 1
+    assert person.panel.prompts.entries[0].row.example is None
+
+
 def test_an_example_that_leaves_the_viewer_leaves_its_row(person, cells):
     person.viewer.add_image(cells)
     person.add("bright")
@@ -350,6 +455,12 @@ def test_nothing_is_clipped_or_overlaps_at_300_pixels(person, engine, cells, qtb
     )
     person.add("a text that is far too long for a dock of three hundred pixels; bright")
     person.press(person.panel.detail.paint)
+    example = person.panel.detail.example.value()
+    example.data = (cells[: example.data.shape[0], : example.data.shape[1]] == 255).astype(np.uint8)
+    qtbot.waitUntil(person.panel.detail.picture.isVisible, timeout=5000)
+    person.panel.show_presence({person.panel.detail.key: "What was found, at length. " * 12})
+    person.panel.model.model.choose("rd64-refined")
+    person.panel.model.download.click()
     unfold_all(person)
     person.panel.show_status("/a/path/without/any/blank/that/could/be/broken/" * 3)
     area = person.panel.area
@@ -360,6 +471,11 @@ def test_nothing_is_clipped_or_overlaps_at_300_pixels(person, engine, cells, qtb
     qtbot.waitUntil(lambda: person.panel.width() <= 300, timeout=5000)
     QApplication.processEvents()
     inside = area.viewport().rect()
+    assert area.widget().width() <= inside.width()
+    assert person.panel.detail.picture.height() >= 96
+    for label in person.panel.findChildren(QLabel):
+        if label.isVisible() and label.wordWrap():
+            assert label.height() >= label.heightForWidth(label.width()), label.text()
     shown = [each for each in controls(person.panel) if each.isVisible()]
     for each in shown:
         left = each.mapTo(person.panel, QPoint(0, 0)).x()

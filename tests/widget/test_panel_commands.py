@@ -59,6 +59,11 @@ def test_the_preferences_are_what_a_panel_begins_with_and_follows(
         settings.model, settings.device = "rd64", "cpu"
         asked = opened.request()
         assert (asked.model, asked.device) == ("rd64", "cpu")
+        opened.model.model.choose("starter")
+        opened.model.memory.setValue(300)
+        settings.precision = "float32"
+        asked = opened.request()
+        assert (asked.model, asked.memory_mb, asked.precision) == ("starter", 300, "float32")
         opened.deleteLater()
 
 
@@ -69,6 +74,7 @@ def test_what_of_an_image_is_asked_for_follows_the_controls(person, cells):
     assert image.planes.isVisible()
     assert not image.level.isVisible()
     person.choose(image.planes, "from … to …")
+    assert person.panel.request().planes == (0, 5)
     for box, number in zip(image.range, (3, 1), strict=True):
         box.selectAll()
         QTest.keyClicks(box, str(number))
@@ -91,15 +97,27 @@ def test_what_of_an_image_is_asked_for_follows_the_controls(person, cells):
     )
 
 
+def test_one_channel_may_be_all_three_colours(person, cells):
+    person.viewer.add_image(np.stack([cells] * 5), name="stack")
+    image = person.panel.image
+    image.more.header.click()
+    person.choose(image.channels, "axis 0 (5)")
+    for box in image.indices:
+        box.setValue(0)
+    person.viewer.add_image(cells, name="other")
+    assert person.panel.request().channels == (0, 0, 0)
+
+
 def test_three_layers_become_the_colours_of_one_image(person, engine, cells):
     for name, part in (("red", cells), ("green", cells // 2), ("blue", cells * 0)):
         person.viewer.add_image(part, name=name, contrast_limits=(0, 255))
     image = person.panel.image
     image.more.header.click()
     person.choose(image.channels, "three layers")
-    for combo, name in zip(image.layers, ("red", "green", "blue"), strict=True):
-        person.choose(combo, name)
     assert [each.name for each in person.panel.request().channels] == ["red", "green", "blue"]
+    person.choose(image.layers[2], "green")
+    person.viewer.add_image(cells, name="more")
+    assert [each.name for each in person.panel.request().channels] == ["red", "green", "green"]
     person.run("bright")
     assert engine.prepared[0].shape == (32, 40, 3)
 

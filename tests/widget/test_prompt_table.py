@@ -82,6 +82,26 @@ def test_enter_adds_what_is_typed_and_empties_the_line(line, model):
     assert line.text() == ""
 
 
+def test_a_row_that_is_switched_off_is_switched_on_by_its_text(line, model, qtbot):
+    model.add_texts(["nuclei", "cells"])
+    model.setData(
+        model.index(0, Column.ON), Qt.CheckState.Unchecked, Qt.ItemDataRole.CheckStateRole
+    )
+    QTest.keyClicks(line, "nuclei; cells")
+    with qtbot.waitSignal(model.counted):
+        QTest.keyClick(line, Qt.Key.Key_Return)
+    assert [row.text for row in model.prompts()] == ["nuclei", "cells"]
+
+
+def test_several_fields_that_are_set_at_once_are_one_edit(model):
+    edits = []
+    model.edited.connect(lambda *edit: edits.append(edit))
+    (key,) = model.add_texts(["nuclei"])
+    model.change(key, text="cells", negative=True, name="")
+    model.change(key, text="cells")
+    assert edits == [(key, {"text", "negative"})]
+
+
 def test_the_same_text_is_not_added_twice(line, model):
     for _ in range(2):
         QTest.keyClicks(line, "nuclei")
@@ -176,7 +196,7 @@ def test_a_colour_is_chosen_from_the_menu_of_its_cell(table, model, qtbot):
     teal.trigger()
     menu.close()
     assert model.prompts()[0].color == PALETTE["teal"]
-    assert edited == [(key, "color")]
+    assert edited == [(key, {"color"})]
 
 
 def test_the_recommended_threshold_is_for_rows_whose_threshold_nobody_chose(table, model):
@@ -242,7 +262,7 @@ def test_the_mix_counts_once_the_slider_is_let_go(table, detail, model):
     click(table, 0, Column.WHAT)
     detail.show()
     changes = []
-    model.edited.connect(lambda _, field: changes.append((field, model.prompts()[0].text_share)))
+    model.edited.connect(lambda _, names: changes.append((names, model.prompts()[0].text_share)))
     bar = detail.text_share.bar
     start = QPoint(bar.width() // 2, bar.height() // 2)
     QTest.mousePress(bar, Qt.MouseButton.LeftButton, pos=start)
@@ -251,7 +271,7 @@ def test_the_mix_counts_once_the_slider_is_let_go(table, detail, model):
     assert changes == []
     assert detail.text_share.value() > 0.5
     QTest.mouseRelease(bar, Qt.MouseButton.LeftButton, pos=start + QPoint(30, 0))
-    assert changes == [("text_share", detail.text_share.value())]
+    assert changes == [({"text_share"}, detail.text_share.value())]
 
 
 def test_the_label_that_counts_is_the_selected_one_until_a_number_is_set(table, detail, model):
@@ -269,12 +289,12 @@ def test_threshold_moves_are_told_at_once_and_rest_once(table, detail, model, qt
     click(table, 0, Column.WHAT)
     detail.show()
     moves, rests = [], []
-    model.edited.connect(lambda _, field: moves.append(field))
+    model.edited.connect(lambda _, names: moves.append(names))
     model.settled.connect(rests.append)
     detail.threshold.bar.setFocus()
     for _ in range(3):
         QTest.keyClick(detail.threshold.bar, Qt.Key.Key_Right)
-    assert moves == ["threshold"] * 3
+    assert moves == [{"threshold"}] * 3
     assert rests == []
     qtbot.waitUntil(lambda: bool(rests), timeout=2000)
     assert rests == [key]

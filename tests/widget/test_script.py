@@ -162,6 +162,21 @@ def test_what_the_command_line_cannot_say_stands_in_comments_and_the_rest_is_tak
         assert context.params["mix"] == pytest.approx(0.3)
 
 
+def test_contrast_limits_are_copied_with_all_their_digits(viewer, image, tmp_path):
+    image.contrast_limits_range = (0, 1e9)
+    image.contrast_limits = (0.1, 123_456_789.25)
+    text = as_command(viewer, RunRequest(image, (PromptRow(1, "nuclei"),)), ResultSettings())
+    assert "--contrast=0.1,123456789.25" in text
+
+
+def test_a_drawn_example_is_to_be_saved_as_labels(viewer, image):
+    drawn = viewer.add_shapes([[(1, 1), (1, 9), (9, 9), (9, 1)]], name="drawn")
+    rows = (PromptRow(1, example=drawn),)
+    text = as_command(viewer, RunRequest(image, rows), ResultSettings())
+    assert "# 'drawn' is drawn: save it as labels" in text
+    assert "--support-mask EXAMPLE.tif" in text
+
+
 def test_without_an_image_the_text_says_so(viewer):
     nothing = RunRequest(None, ())
     assert "choose one" in as_python(viewer, nothing, ResultSettings())

@@ -12,7 +12,7 @@ from napari.layers import Image, Labels
 from napari.utils.colormaps import Colormap
 from napari.utils.colormaps.standardize_color import transform_color
 
-from napari_clipseg.errors import OutOfMemory
+from napari_clipseg.layers.empty import zeros
 from napari_clipseg.layers.geometry import SPATIAL, Plane, spatial
 from napari_clipseg.layers.legend import Legend, legend_colormap, legend_table, pixel_area
 
@@ -72,7 +72,7 @@ class ProbabilityResult:
         self._set_aside: dict[Plane, Recipe | None] = {}
         self._visible: bool | None = None
         self.layer = Image(
-            _zeros(query.shape, np.float32),
+            zeros(query.shape, np.float32),
             name=_name(query, title, "probability"),
             colormap=_glow(color),
             contrast_limits=(0, 1),
@@ -172,10 +172,11 @@ class LabelResult:
     def __init__(self, query: QueryImage, title: str) -> None:
         self.title = title
         self._planes: dict[Plane, LabelledPlane] = {}
+        self._written: set[Plane] = set()
         self._coloured: Legend | None = None
         self._visible: bool | None = None
         self.layer = Labels(
-            _zeros(query.shape, LABEL_DTYPE),
+            zeros(query.shape, LABEL_DTYPE),
             name=_name(query, title, "labels"),
             opacity=0.5,
             metadata={METADATA_KEY: {}},
@@ -188,12 +189,18 @@ class LabelResult:
 
     def target(self, plane: Plane) -> npt.NDArray[np.integer[Any]]:
         """Return a plane (H, W) of the layer's own memory, to be written to."""
+        self._written.add(plane)
         return np.asarray(plane.of(self.layer.data))
 
     def widen(self) -> None:
         """Make room for more labels than 16 bits can tell apart."""
-        if self.layer.data.dtype != WIDE_LABEL_DTYPE:
-            self.layer.data = self.layer.data.astype(WIDE_LABEL_DTYPE)
+        narrow = self.layer.data
+        if narrow.dtype == WIDE_LABEL_DTYPE:
+            return
+        try:
+            self.layer.data = narrow.astype(WIDE_LABEL_DTYPE)
+        except MemoryError:
+            self.layer.data = self._widened(narrow)
 
     def begin(self) -> None:
         """Forget the legend of all planes: what labels mean is going to change."""
@@ -226,6 +233,13 @@ class LabelResult:
         """Show the layer again as it was before :meth:`hide`."""
         if self._visible is not None:
             self.layer.visible, self._visible = self._visible, None
+
+    def _widened(self, narrow: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return a copy of the planes that were written to: there is no memory for all."""
+        wide = zeros(narrow.shape, WIDE_LABEL_DTYPE)
+        for plane in self._written:
+            plane.of(wide)[...] = plane.of(narrow)
+        return wide
 
     def _colour(self, legend: Legend) -> None:
         """Change the colours only where they differ: a new table costs a pass over the image."""
@@ -270,17 +284,6 @@ def _same_place(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
 
 def _plain(value: Any) -> npt.NDArray[Any]:
     return np.asarray([str(each) for each in value] if isinstance(value, tuple) else value)
-
-
-def _zeros(shape: tuple[int, ...], dtype: type[np.generic]) -> npt.NDArray[Any]:
-    """Return zeros, which take memory only where they are written to."""
-    try:
-        return np.zeros(shape, dtype)
-    except MemoryError as error:
-        raise OutOfMemory(
-            f"There is no memory for a result of the shape {tuple(shape)}: "
-            "crop the image, or take the planes you need as a layer of their own."
-        ) from error
 
 
 def _glow(color: str) -> Colormap:

@@ -14,7 +14,8 @@ import zarr
 from napari.layers import Labels, Shapes
 
 from napari_clipseg.engine.prompts import MaskPrompt
-from napari_clipseg.errors import PromptError
+from napari_clipseg.errors import OutOfMemory, PromptError
+from napari_clipseg.layers.empty import zeros
 from napari_clipseg.layers.geometry import (
     Plane,
     full_resolution,
@@ -42,8 +43,9 @@ if TYPE_CHECKING:
 CHUNK_PX = 512
 """Side of the chunks of an example that is too large for memory."""
 
-SEARCH_PX = 1 << 28
-"""So many labels are searched for an example that is not on the plane of the image."""
+SEARCH_PX = 1 << 24
+"""So many labels are searched for an example that is not on the plane of the image: a person
+waits for it, and more would take longer than 50 ms."""
 
 
 def read_support(
@@ -122,14 +124,18 @@ def _outward(
 def _painted_planes(
     viewer: Viewer, layer: Labels | Shapes, image: QueryImage, label: int | None
 ) -> Iterator[Plane]:
-    """Yield the planes of a layer that hold an example, outward from the one on an image."""
+    """Yield the planes of a layer that hold an example, outward from the one on an image.
+
+    The plane on the image itself, which was looked at before, is left out of painted layers.
+    """
     here = plane_at(viewer, layer, displayed_axes(viewer, image), world_point(viewer, image))
     if label is None:
         planes = shapes_planes(layer, here.axes)
     else:
         sizes = zip(here.index, spatial_shape(layer), strict=True)
         ranges = [[None] if i is None else range(size) for i, size in sizes]
-        planes = [Plane(index, here.axes) for index in itertools.product(*ranges)]
+        everywhere = (Plane(index, here.axes) for index in itertools.product(*ranges))
+        planes = [plane for plane in everywhere if plane != here]
     planes.sort(key=lambda plane: steps_between(plane.index, here.index))
     if label is None:
         yield from planes
@@ -157,10 +163,10 @@ def paint_example(image: Image) -> Labels:
 def _empty(shape: tuple[int, ...]) -> npt.NDArray[np.uint8] | Any:
     """Return zeros that take memory only where they are painted.
 
-    numpy leaves that to the system, which refuses what is far beyond its memory.
+    Where the system refuses such an array, chunks do as well: nothing but napari writes to it.
     """
     try:
-        return np.zeros(shape, np.uint8)
-    except MemoryError:
+        return zeros(shape, np.uint8)
+    except OutOfMemory:
         chunks = (*(1 for _ in shape[:-2]), CHUNK_PX, CHUNK_PX)
         return zarr.create_array({}, shape=shape, chunks=chunks, dtype=np.uint8, fill_value=0)

@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from napari.layers import Shapes
+
 from napari_clipseg.errors import ClipSegError
 from napari_clipseg.layers.geometry import shown_plane
 from napari_clipseg.layers.planes import SHOWN
@@ -82,7 +84,9 @@ def _limits_of_prompts(request: RunRequest) -> Iterator[str]:
     rows = request.prompts
     examples = {id(row.example): row.example for row in rows if row.example is not None}
     for example in examples.values():
-        if example.source.path is None:
+        if isinstance(example, Shapes):
+            yield f"'{example.name}' is drawn: save it as labels, put the path for {EXAMPLE_FILE}."
+        elif example.source.path is None:
             yield f"'{example.name}' has no file: save it, and put its path for {EXAMPLE_FILE}."
     if examples:
         yield "All labels of the example count there, not only one."
@@ -106,7 +110,9 @@ def _prompts(request: RunRequest) -> Iterator[str]:
             yield from ("--prompt", row.text.strip())
     painted = [row for row in request.prompts if row.example is not None]
     if painted and painted[0].example is not None:
-        yield from ("--support-mask", _file(painted[0].example, EXAMPLE_FILE))
+        drawn = isinstance(painted[0].example, Shapes)
+        file = EXAMPLE_FILE if drawn else _file(painted[0].example, EXAMPLE_FILE)
+        yield from ("--support-mask", file)
         if painted[0].example_image is not None:
             yield from ("--support-image", _file(painted[0].example_image, IMAGE_FILE))
         if painted[0].text.strip():
@@ -123,7 +129,7 @@ def _image(viewer: Viewer, request: RunRequest) -> Iterator[str]:
         yield from ("--level", str(request.level))
     if request.contrast == AS_DISPLAYED and not image.rgb and request.channels is None:
         low, high = image.contrast_limits
-        yield f"--contrast={low:g},{high:g}"
+        yield f"--contrast={float(low)!r},{float(high)!r}"
     if request.channels is not None and isinstance(request.channels[0], int):
         yield from ("--channels", ",".join(map(str, request.channels)))
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from napari.layers import Labels
+from napari.layers import Labels, Shapes
 from napari.utils import progress
 
 from napari_clipseg.engine.prompts import MaskPrompt, Mix, TextPrompt
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Image, Layer
 
-Ask: TypeAlias = str | TextPrompt | MaskPrompt | Mix | Labels | PromptRow
+Ask: TypeAlias = str | TextPrompt | MaskPrompt | Mix | Labels | Shapes | PromptRow
 """What a script may give as one prompt."""
 
 
@@ -55,8 +55,9 @@ def segment_layer(
     viewer : napari.Viewer
     layer : napari.layers.Image
         The plane that is shown is segmented, unless ``planes`` says otherwise.
-    prompts : str, Labels, TextPrompt, MaskPrompt, Mix, PromptRow or a sequence of these
-        What to find. A Labels layer is an example: its selected label counts.
+    prompts : str, Labels, Shapes, TextPrompt, MaskPrompt, Mix, PromptRow or a sequence of these
+        What to find. A Labels layer is an example: its selected label counts. So is what is
+        drawn in a Shapes layer.
     wait : bool
         True: return when all is done. False: return at once, while a worker fills the layers;
         if it fails, napari says so.
@@ -104,10 +105,17 @@ class Session:
     def __init__(self, viewer: Viewer, load: Load = load_segmenter) -> None:
         self._viewer, self._load = viewer, load
         self._memory, self._shelf = Memory(), Shelf(viewer)
+        self._unseen = _Unseen()
+        self._controller: Controller | None = None
 
     def segment(self, layer: Image, prompts: Ask | Sequence[Ask], **options: Any) -> list[Layer]:
         """Do what :func:`segment_layer` does, and return when all is done."""
         call = _Call.of(layer, prompts, options)
+        self._check_idle()
+        if self._controller is not None:
+            # it would label the same layers at the same time
+            self._controller.close()
+            self._controller = None
         run = prepare(self._viewer, call.request, self._shelf, self._memory, call.given)
         bar = progress(desc="CLIPSeg", total=0)
         with closing(bar), closing(perform(run.job, self._load)) as events:
@@ -124,9 +132,22 @@ class Session:
     def begin(self, layer: Image, prompts: Ask | Sequence[Ask], **options: Any) -> list[Layer]:
         """Do what :func:`segment_layer` does in a worker, and return at once."""
         call = _Call.of(layer, prompts, options)
-        controller = Controller(self._viewer, _Unseen(call), self._load)
-        controller.start(call.request, call.given)
-        return list(controller.layers)
+        self._check_idle()
+        if self._controller is None:
+            self._controller = Controller(
+                self._viewer, self._unseen, self._load, self._memory, self._shelf
+            )
+        self._unseen.follow(call)
+        self._controller.start(call.request, call.given)
+        return list(self._controller.layers)
+
+    def _check_idle(self) -> None:
+        """Raise SettingError while a run of this session fills layers in the background."""
+        if self._controller is not None and self._controller.layers:
+            raise SettingError(
+                "A run of this session is going on in the background: wait until it is done, or "
+                "take another Session for a run at the same time."
+            )
 
     def _handle(self, run: Run, event: Event, bar: Any) -> None:
         match event:
@@ -181,8 +202,12 @@ class _Call:
 class _Unseen:
     """The view of a run that nobody watches: napari's own bar and messages must do."""
 
-    def __init__(self, call: _Call) -> None:
-        self._call, self._usual = call, 0.5
+    def __init__(self) -> None:
+        self._call, self._usual = _Call(RunRequest(None, ()), ResultSettings(), {}, {}), 0.5
+
+    def follow(self, call: _Call) -> None:
+        """Stand for the form of another call."""
+        self._call = call
 
     def show_status(self, text: str) -> None:
         """Say nothing: failures are told by messages."""
@@ -241,12 +266,12 @@ def _row(key: int, ask: Ask, used: Sequence[str]) -> PromptRow:
             return dataclasses.replace(ask, key=key)
         case str():
             return PromptRow(key, ask, color=color)
-        case Labels():
+        case Labels() | Shapes():
             return PromptRow(key, example=ask, name=ask.name, color=color)
         case TextPrompt() | MaskPrompt() | Mix():
             return PromptRow(key, ask.name, color=color)
         case _:
             raise PromptError(
-                "A prompt is a text, a Labels layer with an example, a TextPrompt, MaskPrompt, "
-                f"Mix or PromptRow, not {type(ask).__name__}."
+                "A prompt is a text, a Labels or Shapes layer with an example, a TextPrompt, "
+                f"MaskPrompt, Mix or PromptRow, not {type(ask).__name__}."
             )

@@ -49,11 +49,23 @@ class Controller:
     view : View
     load : callable
         Makes the segmenter of a model, in the worker thread.
+    memory : Memory, optional
+        Model and encoded images; empty if there is none.
+    shelf : Shelf, optional
+        Result layers of the viewer; empty if there is none.
     """
 
-    def __init__(self, viewer: Viewer, view: View, load: Load = load_segmenter) -> None:
+    def __init__(
+        self,
+        viewer: Viewer,
+        view: View,
+        load: Load = load_segmenter,
+        memory: Memory | None = None,
+        shelf: Shelf | None = None,
+    ) -> None:
         self._viewer, self._view, self._load = viewer, view, load
-        self._memory, self._shelf = Memory(), Shelf(viewer)
+        self._memory = Memory() if memory is None else memory
+        self._shelf = Shelf(viewer) if shelf is None else shelf
         self._watch = Watch(viewer, self._on_data, self._on_removed)
         self._run: Run | None = None
         self._estimator = Estimator(view, self._memory, load, self._on_estimated)
@@ -86,6 +98,7 @@ class Controller:
             self._next = request, given
             self._view.show_status("Starting as soon as the time is measured …")
             return
+        self._showing.add_waiting()
         try:
             run = prepare(self._viewer, request, self._shelf, self._memory, given)
         except (ClipSegError, MemoryError) as error:
@@ -97,11 +110,16 @@ class Controller:
     def cancel(self) -> None:
         """Stop the run after the tile it is at."""
         if self._run is not None and not self._run.job.stop.is_set():
-            self._view.show_status("Cancelling after this tile …")
+            loaded = self._memory.segmenter(self._run.job.choice) is not None
+            self._view.show_status(
+                "Cancelling after this tile …"
+                if loaded
+                else "The model is being loaded; the run ends after that …"
+            )
             self._run.stop()
 
     def ready(self, request: RunRequest) -> bool:
-        """Return whether the image is encoded as it is asked for: a run would only decode."""
+        """Return whether all planes are encoded as they are asked for: a run only decodes."""
         try:
             return is_ready(self._viewer, request, self._memory)
         except (ClipSegError, MemoryError):
@@ -126,7 +144,8 @@ class Controller:
 
     def relabel(self) -> None:
         """Make the labels of the last run anew, as the form says now."""
-        self._headline = ""
+        if self._run is None:
+            self._headline = ""
         self._labeller.restart()
 
     def restyle(self, key: int, color: str) -> None:
@@ -225,6 +244,7 @@ class Controller:
             self._headline = "Cancelled."
         if not self._headline and len(run.planes) > 1:
             self._headline = f"{len(run.complete)} planes done."
+        self._labeller.catch_up()
         if run.complete:
             self._say_found()
         elif self._headline:
@@ -247,6 +267,8 @@ class Controller:
 
     def _on_removed(self, layer: Layer) -> None:
         self._shelf.remove(layer)
+        if self._labeller.forget(layer):
+            self._view.show_status("The image was removed before its labels were made.")
         self._memory.forget(layer.unique_id)
         self._estimator.forget(layer)
         if self._run is None:

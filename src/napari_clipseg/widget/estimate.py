@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from napari.qt.threading import create_worker
 
 from napari_clipseg.engine.prompts import TextPrompt
 from napari_clipseg.layers.query import read_query
+from napari_clipseg.layers.regions import read_region
 from napari_clipseg.widget import phrases
 from napari_clipseg.widget.events import PlaneTask
 from napari_clipseg.widget.failures import translated
@@ -18,12 +20,14 @@ from napari_clipseg.widget.job import Feed, Job, Load, ModelChoice, features_of,
 from napari_clipseg.widget.memory import MEGABYTE, Memory, Wanted
 from napari_clipseg.widget.models import check_present
 from napari_clipseg.widget.prompting import query_settings, read_layers
+from napari_clipseg.widget.run import read_planes
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Layer
 
     from napari_clipseg.engine.features import Features
+    from napari_clipseg.engine.region import Region
     from napari_clipseg.engine.segmenter import Segmenter
     from napari_clipseg.widget.request import RunRequest
     from napari_clipseg.widget.view import View
@@ -43,24 +47,58 @@ class Estimate:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Question:
-    """A run that is asked about, not made."""
+    """A run that is asked about, not made.
+
+    Parameters
+    ----------
+    request : RunRequest
+    layers : tuple of napari layers
+        Those whose pixels are read.
+    wanted : Wanted
+    task : PlaneTask
+        The plane that the run would begin with, on which the time is measured.
+    job : Job
+    others : tuple of Features or None
+        Of each further plane; None where nothing is encoded.
+    """
 
     request: RunRequest
     layers: tuple[Layer, ...]
     wanted: Wanted
     task: PlaneTask
     job: Job
+    others: tuple[Features | None, ...] = ()
+
+    def work(self, features: Features) -> Work:
+        """Return what a run would have to do, given the features of its first plane.
+
+        The region is taken to be on every plane as it is on the first.
+        """
+        region = self.task.region
+        tiles = _tiles_of(features, region)
+        missing = [tiles if each is None else each.missing(region) for each in self.others]
+        planes = 1 + len(self.others)
+        return Work(features.missing(region) + sum(missing), tiles * planes, planes)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Work:
+    """How many tiles a run has to encode and to decode, over how many planes."""
+
+    encode: int
+    decode: int
+    planes: int
 
 
 def ask(viewer: Viewer, request: RunRequest, memory: Memory) -> Question:
-    """Freeze what is needed to estimate a run of the plane that is shown.
+    """Freeze what is needed to estimate a run.
 
     Raises
     ------
     ClipSegError
         If there can be no run.
     """
-    query = read_query(viewer, request.image, query_settings(request))
+    query, planes = read_planes(viewer, request)
     check_present(request.model)
     choice, wanted = ModelChoice.of(request), Wanted.of(request, query)
     task = PlaneTask(
@@ -71,6 +109,7 @@ def ask(viewer: Viewer, request: RunRequest, memory: Memory) -> Question:
         contrast=query.contrast,
         targets=(),
         earlier=(),
+        region=read_region(viewer, request.region, query),
         features=memory.features(wanted),
     )
     job = Job(
@@ -83,7 +122,13 @@ def ask(viewer: Viewer, request: RunRequest, memory: Memory) -> Question:
         pace=memory.pace(choice),
         segmenter=memory.segmenter(choice),
     )
-    return Question(request, read_layers(request, query), wanted, task, job)
+    settings = query_settings(request)
+    others = tuple(
+        memory.features(Wanted.of(request, read_query(viewer, query.layer, settings, plane)))
+        for plane in planes
+        if plane != query.plane
+    )
+    return Question(request, read_layers(request, query), wanted, task, job, others)
 
 
 def estimate(question: Question, load: Load) -> Generator[Estimate]:
@@ -165,7 +210,8 @@ class Estimator:
         budget = request.memory_mb
         self._memory.keep(question.wanted, made.features, budget, on_disk=made.on_disk)
         prompts, device = max(len(request.prompts), 1), made.segmenter.device
-        self._view.show_encoded(phrases.estimated(made.features, job.pace, prompts, device))
+        work = question.work(made.features)
+        self._view.show_encoded(phrases.estimated(work, job.pace, prompts, device))
 
     def _on_error(self, error: Exception) -> None:
         if self._question is not None:
@@ -174,6 +220,14 @@ class Estimator:
     def _on_end(self) -> None:
         self._worker = None
         self._on_finished()
+
+
+def _tiles_of(features: Features, region: Region | None) -> int:
+    """Return about how many tiles a region touches: where none is encoded yet, exactly."""
+    if region is None:
+        return features.tiles
+    share = region.area_px / math.prod(features.shape)
+    return max(features.missing(region), math.ceil(features.tiles * share))
 
 
 def _nobody() -> None:

@@ -12,6 +12,7 @@ import platformdirs
 from napari_clipseg.engine.pixels import Pixels
 from napari_clipseg.errors import OutputError
 from napari_clipseg.io.feature_folder import FeatureFolder
+from napari_clipseg.widget.blank import nodata_of
 
 if TYPE_CHECKING:
     from napari_clipseg.engine.segmenter import Segmenter
@@ -40,7 +41,7 @@ def place_on_disk(task: PlaneTask, segmenter: Segmenter, expected: int) -> Path:
     OutputError
         If the disk has no room for so many bytes.
     """
-    pixels = Pixels(task.image, contrast=task.contrast)
+    pixels = Pixels(task.image, contrast=task.contrast, nodata=nodata_of(task.image))
     folder = FeatureFolder(cache_folder(), max(FOLDER_BYTES, expected))
     origin = {
         "image": pixels.digest(),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels, Shapes
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QLabel, QSpinBox, QWidget
 
 from napari_clipseg.layers.geometry import spatial_shape
@@ -47,6 +47,8 @@ class ImageSection(QWidget):
         self._tell()
         self._arrange()
         self._before = self.choices()
+        self._before_channels: Any = None
+        self._before_planes: Any = None
         for combo in self._combos():
             combo.currentIndexChanged.connect(self._on_change)
         for box in (*self.range, *self.indices, self.zoom):
@@ -152,29 +154,44 @@ class ImageSection(QWidget):
         layer = self.image.value()
         self.level.fill(_levels(layer))
         self.channels.fill(self._channel_choices(layer))
-        last = max(self._length(layer) - 1, 0)
-        for box in self.range:
-            box.setMaximum(last)
         self._on_change()
 
     def _on_change(self) -> None:
-        axis = self._channel_axis()
-        if axis is not None:
-            self._limit_indices(spatial_shape(self.image.value())[axis] - 1)
+        self._limit_indices()
+        self._limit_range()
+        before_channels, self._before_channels = self._before_channels, self.channels.value()
+        if self._before_channels != before_channels:
+            self._start_channels()
         self._show_rows()
         before, self._before = self._before, self.choices()
         if self._before != before:
             self.changed.emit()
 
-    def _limit_indices(self, last: int) -> None:
-        """Let the three numbers stay on the axis, different ones where nobody set them."""
-        fresh = all(box.value() == 0 for box in self.indices)
-        for number, box in enumerate(self.indices):
-            box.blockSignals(True)
-            box.setMaximum(last)
-            if fresh:
-                box.setValue(min(number, last))
-            box.blockSignals(False)
+    def _limit_indices(self) -> None:
+        """Let the three numbers stay on the axis of the channels."""
+        axis = self._channel_axis()
+        if axis is not None:
+            for box in self.indices:
+                with QSignalBlocker(box):
+                    box.setMaximum(spatial_shape(self.image.value())[axis] - 1)
+
+    def _limit_range(self) -> None:
+        """Let the range stay on the axis of the planes; of another axis it is all planes."""
+        layer = self.image.value()
+        last = max(self._length(layer) - 1, 0)
+        before, self._before_planes = self._before_planes, (layer, last)
+        for box, end in zip(self.range, (0, last), strict=True):
+            with QSignalBlocker(box):
+                box.setMaximum(last)
+                if self._before_planes != before:
+                    box.setValue(end)
+
+    def _start_channels(self) -> None:
+        """Let red, green and blue be different ones, where there are so many, to begin with."""
+        for number, (combo, box) in enumerate(zip(self.layers, self.indices, strict=True)):
+            with QSignalBlocker(combo), QSignalBlocker(box):
+                combo.setCurrentIndex(min(number, combo.count() - 1))
+                box.setValue(number)
 
     def _show_rows(self) -> None:
         layer = self.image.value()

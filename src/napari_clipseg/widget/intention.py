@@ -23,7 +23,7 @@ def intention(request: RunRequest, ready: bool) -> str:
     if not request.prompts:
         return "Type what to find, and press Enter."
     if ready:
-        return f"All is encoded: Run finds {_names(request)} at once."
+        return f"All is encoded: Run finds {_names(request)}{_planes(request)} at once."
     return f"Run encodes {_where(request)}, then finds {_names(request)}."
 
 
@@ -34,12 +34,15 @@ def _names(request: RunRequest) -> str:
     return f"{shown} and {rest} more" if rest > 0 else shown
 
 
-def _where(request: RunRequest) -> str:
-    parts = []
+def _planes(request: RunRequest) -> str:
+    """Return on which planes, where it is not the one that is shown."""
     if isinstance(request.planes, tuple):
-        parts.append(f"planes {request.planes[0]} to {request.planes[1] - 1}")
-    elif request.planes != SHOWN:
-        parts.append(request.planes)
+        return f" on planes {request.planes[0]} to {request.planes[1] - 1}"
+    return "" if request.planes == SHOWN else f" on {request.planes}"
+
+
+def _where(request: RunRequest) -> str:
+    parts = [_planes(request).removeprefix(" on ")] if request.planes != SHOWN else []
     if not isinstance(request.region, str):
         parts.append(f"inside '{request.region.name}'")
     elif request.region != WHOLE:

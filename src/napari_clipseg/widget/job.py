@@ -13,7 +13,7 @@ from napari_clipseg.engine.prompts import MaskPrompt, TextPrompt
 from napari_clipseg.engine.recipe import Recipe
 from napari_clipseg.engine.region import Region
 from napari_clipseg.layers.regions import WHOLE
-from napari_clipseg.widget.blank import remark_on
+from napari_clipseg.widget.blank import nodata_of, remark_on
 from napari_clipseg.widget.events import (
     Event,
     Loaded,
@@ -157,7 +157,8 @@ def features_of(job: Job, segmenter: Segmenter, task: PlaneTask) -> tuple[Featur
     if task.features is not None:
         return task.features, on_disk
     folder = place_on_disk(task, segmenter, expected) if on_disk else None
-    made = segmenter.prepare(task.image, contrast=task.contrast, folder=folder)
+    nodata = nodata_of(task.image)
+    made = segmenter.prepare(task.image, contrast=task.contrast, nodata=nodata, folder=folder)
     return made, on_disk
 
 

@@ -13,6 +13,8 @@ from napari_clipseg.widget.labels_of_run import LabelsOfRun
 from napari_clipseg.widget.notices import report
 
 if TYPE_CHECKING:
+    from napari.layers import Layer
+
     from napari_clipseg.layers.geometry import Plane
     from napari_clipseg.widget.run import Run
     from napari_clipseg.widget.shelf import Shelf
@@ -54,8 +56,7 @@ class Labeller:
             self.labels.add(plane)
             self._next()
             return
-        if self.labels is not None:
-            self.labels.stop()
+        self._leave()
         self.labels = LabelsOfRun(run, self._shelf)
         self.restart()
 
@@ -65,6 +66,22 @@ class Labeller:
             self.labels.restart(self._view.thresholds(), self._view.result_settings())
             self._next()
 
+    def catch_up(self) -> None:
+        """Label what a run has given back, or what a preview was left of, as the form says."""
+        if self.labels is None or not self.labels.behind:
+            return
+        self.restart()
+        if not self.busy:
+            self.end_preview()
+
+    def forget(self, image: Layer) -> bool:
+        """Label nothing more of an image that left the viewer; return if that cut work short."""
+        if self.labels is None or self.labels.run.query.layer != image:
+            return False
+        self._leave()
+        self.labels = None
+        return self.busy
+
     def end_preview(self) -> None:
         """Show the layers as they are without a preview."""
         if self.labels is not None:
@@ -73,10 +90,15 @@ class Labeller:
     def close(self) -> None:
         """Stop, and call nobody any more."""
         self._closed = True
-        if self.labels is not None:
-            self.labels.stop()
+        self._leave()
         if self._worker is not None:
             self._worker.quit()
+
+    def _leave(self) -> None:
+        """Make no more of the labels of the last run, and leave none of them hidden."""
+        if self.labels is not None:
+            self.labels.stop()
+            self.labels.end_preview()
 
     def _next(self) -> None:
         """Start the next task, once the one before has ended: none writes beside another."""

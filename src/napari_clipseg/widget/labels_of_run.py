@@ -47,6 +47,8 @@ class LabelsOfRun:
         self._layers: list[LabelResult] = []
         self._pending: list[Plane] = []
         self._done: dict[Plane, Labelled] = {}
+        self._asked: set[Plane] = set()
+        self._previewing = self._in_front = False
         self._stop = threading.Event()
 
     @property
@@ -58,6 +60,11 @@ class LabelsOfRun:
     def keys(self) -> tuple[int, ...]:
         """The row of each prompt."""
         return tuple(asked.row.key for asked in self.run.asked)
+
+    @property
+    def behind(self) -> bool:
+        """Whether labels are not what the form says, and nobody is about to make them."""
+        return self._previewing or not self._asked.issuperset(self._complete())
 
     def restart(self, thresholds: Mapping[int, float], settings: ResultSettings) -> None:
         """Label all planes that are complete anew; what is under way is dropped."""
@@ -76,10 +83,12 @@ class LabelsOfRun:
         self._choose_layers()
         self._done.clear()
         self._pending = self._complete()
+        self._asked = set(self._pending)
 
     def add(self, plane: Plane) -> None:
         """Have one more plane labelled."""
         self._done.pop(plane, None)
+        self._asked.add(plane)
         if plane not in self._pending:
             self._pending.append(plane)
 
@@ -91,6 +100,7 @@ class LabelsOfRun:
     def next_task(self) -> LabelTask | None:
         """Return what the worker has to do now, None for nothing."""
         planes = [plane for plane in self._pending if plane in self._complete()]
+        self._asked.difference_update(set(self._pending) - set(planes))
         self._pending.clear()
         if not planes or self._settings is None:
             return None
@@ -109,7 +119,10 @@ class LabelsOfRun:
 
     def take(self, task: LabelTask, labelled: Labelled) -> None:
         """Show the labels of a plane, unless they are not wanted any more."""
-        if task.stop.is_set() or labelled.plane not in self._complete():
+        if task.stop.is_set() or self.run.query.layer not in self.run.viewer.layers:
+            return
+        if labelled.plane not in self._complete():
+            self._asked.discard(labelled.plane)
             return
         self._done[labelled.plane] = labelled
         for result, made in zip(self._layers, labelled.groups, strict=True):
@@ -119,6 +132,10 @@ class LabelsOfRun:
             self._shelf.keep(self.run.query, result)
             add_quietly(self.run.viewer, result.layer)
             result.show(labelled.plane, LabelledPlane(made.legend, made.recipe))
+        if not self._in_front:
+            # once: whoever shows other labels again meanwhile wants to see them
+            self._in_front = True
+            self._shelf.bring_forward(self.run.query, self._layers)
 
     def presence(self) -> dict[int, str]:
         """Return for each row one sentence on whether what it asks for was found."""
@@ -142,10 +159,12 @@ class LabelsOfRun:
             return
         for layer in self._layers:
             layer.hide()
+        self._previewing = True
         self.run.results[self.keys.index(key)].preview(threshold)
 
     def end_preview(self) -> None:
         """Show all layers again as they were before :meth:`preview`."""
+        self._previewing = False
         for result in self.run.results:
             result.end_preview()
         for layer in self._layers:
@@ -169,8 +188,10 @@ class LabelsOfRun:
         """Take the layers that fit the groups; those of another grouping are out of date."""
         before = self._layers
         self._layers = [self._shelf.labels(self.run.query, each.title) for each in self._groups]
+        self._in_front = self._in_front and self._layers == before
         for result in before:
             if result not in self._layers:
+                result.end_preview()
                 result.layer.visible = False
         for result in self._layers:
             result.begin()

@@ -78,6 +78,10 @@ class Memory:
         self._changed: set[Hashable] = set()
         self._pace = Pace()
 
+    def __len__(self) -> int:
+        """Return how many planes are kept, encoded or being encoded."""
+        return len(self._kept)
+
     @property
     def nbytes(self) -> int:
         """Bytes of memory that all kept features take."""

@@ -40,6 +40,7 @@ class ModelSection(QWidget):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self._own: list[str] = []
+        self._applied: Settings | None = None
         self.downloading = Download()
         self._make()
         self._tell()
@@ -57,16 +58,21 @@ class ModelSection(QWidget):
         }
 
     def apply(self, settings: Settings) -> None:
-        """Take over what the preferences say."""
-        if settings.model not in self.model.values():
-            self._own.append(settings.model)
-        self.refill()
-        self.model.choose(settings.model)
-        if settings.device not in self.device.values():
-            self.device.addItem(settings.device, settings.device)
-        self.device.choose(settings.device)
-        self.precision.choose(settings.precision)
-        self.memory.setValue(settings.memory_mb)
+        """Take over what the preferences say, as far as it is not what they said before.
+
+        What a person chose in the panel stays when another preference is changed.
+        """
+        before, self._applied = self._applied, settings
+        if before is None or settings.model != before.model:
+            self._choose_model(settings.model)
+        elif settings.cache_folder != before.cache_folder:
+            self.refill()
+        if before is None or settings.device != before.device:
+            self._choose_device(settings.device)
+        if before is None or settings.precision != before.precision:
+            self.precision.choose(settings.precision)
+        if before is None or settings.memory_mb != before.memory_mb:
+            self.memory.setValue(settings.memory_mb)
 
     def refill(self) -> None:
         """Offer the models anew: one may have come onto this computer."""
@@ -75,10 +81,18 @@ class ModelSection(QWidget):
 
     def add_model(self, path: str) -> None:
         """Offer a weights file or folder of the person's own, and choose it."""
-        if path not in self._own:
-            self._own.append(path)
+        self._choose_model(path)
+
+    def _choose_model(self, model: str) -> None:
+        if model not in self.model.values():
+            self._own.append(model)
         self.refill()
-        self.model.choose(path)
+        self.model.choose(model)
+
+    def _choose_device(self, device: str) -> None:
+        if device not in self.device.values():
+            self.device.addItem(device, device)
+        self.device.choose(device)
 
     def _make(self) -> None:
         self.model, self.device, self.precision = Combo(), Combo(), Combo()

@@ -19,17 +19,16 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 def catalog_choices() -> list[tuple[str, str]]:
-    """Return (text, name) for each model of the catalog; the text says its size and whether here.
+    """Return (text, name) for each model of the catalog; the text says whether it is here.
+
+    The text has to fit a narrow dock: sizes are among the :func:`facts`.
 
     Examples
     --------
     >>> catalog_choices()[0]
-    ('starter (20 MB, here)', 'starter')
+    ('starter', 'starter')
     """
-    return [
-        (f"{name} ({entry.size_bytes / 1e6:.0f} MB, {_where(name)})", name)
-        for name, entry in MODELS.items()
-    ]
+    return [(name if is_present(name) else f"{name} (not here)", name) for name in MODELS]
 
 
 def local_choice(path: str) -> tuple[str, str]:
@@ -81,7 +80,8 @@ def describe(model: str) -> str:
     if entry is None:
         return f"Weights on this computer:\n{model}"
     return (
-        f"{entry.summary}\nLicence: {entry.licence}. {entry.licence_note}\n"
+        f"{entry.summary} {entry.size_bytes / 1e6:.0f} MB.\n"
+        f"Licence: {entry.licence}. {entry.licence_note}\n"
         f"Fetched weights are kept in {cache_folder()}."
     )
 
@@ -120,7 +120,3 @@ def device_choices() -> list[str]:
     if sys.platform == "darwin" and platform.machine() == "arm64":
         devices.append("mps")
     return devices
-
-
-def _where(name: str) -> str:
-    return "here" if is_present(name) else "not found"

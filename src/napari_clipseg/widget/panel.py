@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image, Labels
-from qtpy.QtWidgets import QApplication, QMenu
+from napari.layers import Image, Labels, Shapes
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication
 
 from napari_clipseg.errors import ClipSegError, PromptError
 from napari_clipseg.layers.planes import SHOWN
@@ -16,10 +17,13 @@ from napari_clipseg.layers.results import is_ours
 from napari_clipseg.layers.support import paint_example, read_support
 from napari_clipseg.widget.command_line import as_command
 from napari_clipseg.widget.controller import Controller
+from napari_clipseg.widget.controls import REST_MS
 from napari_clipseg.widget.form import Form
 from napari_clipseg.widget.intention import intention
 from napari_clipseg.widget.job import Load, load_segmenter
 from napari_clipseg.widget.notices import advise
+from napari_clipseg.widget.phrases import sentence
+from napari_clipseg.widget.preset_menu import preset_menu
 from napari_clipseg.widget.presets import (
     Preset,
     bundled_presets,
@@ -59,8 +63,12 @@ class Panel(Form):
         super().__init__(napari_viewer, settings)
         self.controller = Controller(napari_viewer, self, load)
         self._running = self._waiting = False
+        self._steps: Any = None
         self._templates = self.templates()
         self._thumbnails = Thumbnails(self._read_example)
+        self._slider_rest = QTimer(self)
+        self._slider_rest.setSingleShot(True)
+        self._slider_rest.setInterval(REST_MS)
         self._make_preset_menu()
         self._connect()
         self._follow_viewer()
@@ -101,6 +109,7 @@ class Panel(Form):
     def show_running(self, running: bool) -> None:
         """Show whether a run is going on."""
         self._running = running
+        self._slider_rest.stop()  # what a run says stays until the slider moves again
         for button in (self.run, self.how_long):
             button.setEnabled(not running)
         self.cancel.setEnabled(running)
@@ -124,15 +133,14 @@ class Panel(Form):
         """Offer the layers that are there now."""
         self.image.refill()
         layers = list(self._viewer.layers)
-        examples = [e for e in layers if isinstance(e, Labels) and not is_ours(e)]
+        # results too: one object of a result may be the example of the next search
+        examples = [each for each in layers if isinstance(each, Labels | Shapes)]
         images = [e for e in layers if isinstance(e, Image) and not is_ours(e)]
-        for entry in self.prompts.entries:
-            row = entry.row
-            if row.example is not None and row.example not in layers:
-                self.prompts.change(row.key, example=None, label_value=None)
-            if row.example_image is not None and row.example_image not in layers:
-                self.prompts.change(row.key, example_image=None)
+        lost = self.prompts.keep_layers(layers)
         self.detail.offer(examples, images)
+        if lost:
+            self._on_current(self.table.current_key())
+            self._say_intention()
 
     def add_preset(self, preset: Preset) -> None:
         """Add the prompts of a preset, and take over its template if it has one."""
@@ -170,29 +178,25 @@ class Panel(Form):
         emitters = (events.inserted, events.removed, events.reordered, events.renamed)
         for emitter in emitters:
             emitter.connect(self.refill)
+        dims = self._viewer.dims.events
+        sliders = (dims.current_step, dims.order, dims.ndisplay)
+        for emitter in sliders:
+            emitter.connect(self._on_slider)
+        self._slider_rest.timeout.connect(self._on_plane)
         end_settings = watch_settings(self._on_settings)
         ends: list[Callable[..., Any]] = [end_settings, self.controller.close]
         ends += [self.model.downloading.close, self._thumbnails.stop]
         ends += [partial(each.disconnect, self.refill) for each in emitters]
+        ends += [partial(each.disconnect, self._on_slider) for each in sliders]
         self.destroyed.connect(partial(_end, ends))
 
     def _make_preset_menu(self) -> None:
-        path, menu = own_presets_path(), QMenu(self)
-        presets = bundled_presets()
+        path, presets = own_presets_path(), bundled_presets()
         try:
             presets += own_presets(path)
         except ClipSegError as error:
             advise(str(error))
-        domains: dict[str, QMenu] = {}
-        for preset in presets:
-            if preset.domain not in domains:
-                added = menu.addMenu(preset.domain)
-                assert added is not None
-                domains[preset.domain] = added
-            action = domains[preset.domain].addAction(preset.name)
-            assert action is not None
-            action.triggered.connect(lambda _=False, preset=preset: self.add_preset(preset))
-        self.presets.setMenu(menu)
+        self.presets.setMenu(preset_menu(self, presets, self.add_preset))
         self.presets.setToolTip(
             f"Sets of prompts by domain. Your own are read from {path} when the panel opens."
         )
@@ -217,7 +221,7 @@ class Panel(Form):
         self._templates = request.templates
         if self._running:
             self._waiting = True
-        elif not self._is_ready(request) or request.planes != SHOWN:
+        elif not self._is_ready(request):
             self.show_status(intention(request, False))
         elif obstacle := self._obstacle(request):
             self.show_status(obstacle)
@@ -225,7 +229,9 @@ class Panel(Form):
             self.controller.start(request)
 
     def _is_ready(self, request: RunRequest) -> bool:
-        return bool(request.prompts) and self.controller.ready(request)
+        """Return whether a run takes no time; of other planes than one that is never known."""
+        one = bool(request.prompts) and request.planes == SHOWN
+        return one and self.controller.ready(request)
 
     def _obstacle(self, request: RunRequest) -> str:
         """Return why there can be no run, as when nothing is painted yet; empty if there can."""
@@ -233,13 +239,25 @@ class Panel(Form):
             query = read_query(self._viewer, request.image, query_settings(request))
             read_prompts(self._viewer, request, query)
         except ClipSegError as error:
-            return str(error)
+            return sentence(error)
         return ""
 
     def _say_intention(self) -> None:
         if not self._running:
             request = self.request()
             self.show_status(intention(request, self._is_ready(request)))
+
+    def _on_slider(self, _: Any) -> None:
+        """Wait until the slider rests: reading a plane may take time."""
+        steps = self._viewer.dims.current_step, self._viewer.dims.order, self._viewer.dims.ndisplay
+        if steps != self._steps:
+            self._steps = steps
+            self._slider_rest.start()
+            self._thumbnails.refresh()
+
+    def _on_plane(self) -> None:
+        self.image.refill()
+        self._say_intention()
 
     def _go_to(self, keys: list[int]) -> None:
         if keys:
@@ -250,15 +268,15 @@ class Panel(Form):
         entry = self.prompts.entry(key)
         self._thumbnails.follow(None if entry is None else entry.row.example)
 
-    def _on_edited(self, key: int, field: str) -> None:
+    def _on_edited(self, key: int, fields: set[str]) -> None:
         entry = self.prompts.entry(key)
         if entry is None:
             return
-        if field == "color":
+        if "color" in fields:
             self.controller.restyle(key, entry.row.color)
-        elif field == "threshold":
+        if "threshold" in fields:
             self.controller.preview(key, entry.row.threshold)
-        elif field in ASKS_AGAIN:
+        if fields & ASKS_AGAIN:
             self._on_current(self.table.current_key())
             self._run_if_ready()
 

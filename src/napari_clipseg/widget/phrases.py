@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from napari_clipseg.engine.features import Features
+    from napari_clipseg.widget.estimate import Work
     from napari_clipseg.widget.events import Progress
     from napari_clipseg.widget.pace import Pace
     from napari_clipseg.widget.run import Run
 
+SENTENCE_END = re.compile(r"(?<!e\.g)(?<!i\.e)\. ")
+"""Abbreviations end no sentence."""
+
 
 def encoded(features: Features, pace: Pace, prompts: int) -> str:
     """Return e.g. "encoded, 1,444 tiles, 268 MB; a new prompt takes about 2 s"."""
-    missing = features.missing()
-    tiles = f"{features.tiles - missing:,} of {features.tiles:,}" if missing else _tiles(features)
+    missing, total = features.missing(), features.tiles
+    tiles = f"{total - missing:,} of {total:,}" if missing else _tiles(total)
     text = f"encoded, {tiles}, {_size(features.nbytes * _share(features, missing))}"
     if pace.decode is None or not prompts:
         return text
@@ -22,11 +27,12 @@ def encoded(features: Features, pace: Pace, prompts: int) -> str:
     return f"{text}; {_prompts(prompts)} about {duration(seconds)}"
 
 
-def estimated(features: Features, pace: Pace, prompts: int, device: str) -> str:
-    """Return e.g. "about 40 s on cpu (1,444 tiles to encode)"."""
-    missing = features.missing()
-    seconds = missing * (pace.encode or 0.0) + features.tiles * prompts * (pace.decode or 0.0)
-    todo = f"{missing:,} tiles to encode" if missing else f"{_tiles(features)}, encoded already"
+def estimated(work: Work, pace: Pace, prompts: int, device: str) -> str:
+    """Return e.g. "about 40 s on cpu (1,444 tiles on 25 planes to encode)"."""
+    seconds = work.encode * (pace.encode or 0.0) + work.decode * prompts * (pace.decode or 0.0)
+    where = f" on {work.planes} planes" if work.planes > 1 else ""
+    todo = f"{_tiles(work.encode or work.decode)}{where}"
+    todo += " to encode" if work.encode else ", encoded already"
     return f"about {duration(seconds)} on {device} ({todo})"
 
 
@@ -49,7 +55,7 @@ def duration(seconds: float) -> str:
 
 def sentence(error: BaseException) -> str:
     """Return the first sentence of an error, for a place where there is room for one."""
-    first = str(error).split(". ")[0].rstrip(".")
+    first = SENTENCE_END.split(str(error), maxsplit=1)[0].rstrip(".")
     return f"{first[:1].upper()}{first[1:]}."
 
 
@@ -57,8 +63,8 @@ def _share(features: Features, missing: int) -> float:
     return 1 - missing / features.tiles if features.tiles else 0.0
 
 
-def _tiles(features: Features) -> str:
-    return f"{features.tiles:,} {'tile' if features.tiles == 1 else 'tiles'}"
+def _tiles(count: int) -> str:
+    return f"{count:,} {'tile' if count == 1 else 'tiles'}"
 
 
 def _prompts(count: int) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from napari.layers import Labels
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QCheckBox, QFrame, QLabel, QLineEdit, QPushButton, QSizePolicy, QSpinBox
@@ -66,13 +67,12 @@ class PromptDetail(QFrame):
         """Show what the model sees of the example, (S, S, 3) uint8, or say why there is none."""
         self.hint = picture if isinstance(picture, str) else ""
         self.picture.setVisible(not self.hint)
-        if isinstance(picture, str):
-            self.show_row_of(self.key)
-        else:
+        if not isinstance(picture, str):
             side = len(picture)
             data = np.ascontiguousarray(picture).tobytes()
             image = QImage(data, side, side, 3 * side, QImage.Format.Format_RGB888)
             self.picture.setPixmap(QPixmap.fromImage(image.copy()))
+        self.show_row_of(self.key)
 
     def _make(self) -> None:
         self.threshold = Slider(LOWEST, HIGHEST)
@@ -101,7 +101,8 @@ class PromptDetail(QFrame):
             "best. Needs an example and a run.",
             self.negative: "What is not wanted: it takes pixels from the other prompts and gets "
             "no labels.",
-            self.example: "A Labels layer with one object painted: more like it is found.",
+            self.example: "A Labels layer with one object painted, or a Shapes layer with one "
+            "drawn: more like it is found.",
             self.paint: "Add a Labels layer that lies on the image, with the brush in hand, "
             "as the example of this prompt.",
             self.label_value: "The label that counts in that layer; 'selected' follows the label "
@@ -182,8 +183,8 @@ class PromptDetail(QFrame):
     def _show_rows(self, entry: Entry) -> None:
         painted = entry.row.example is not None
         self.suggest.setVisible(painted)
-        for widget in (self.label_value, self.example_image):
-            show_row(self._layout, widget, painted)
+        show_row(self._layout, self.label_value, isinstance(entry.row.example, Labels))
+        show_row(self._layout, self.example_image, painted)
         show_row(self._layout, self.text_share, painted and bool(entry.row.text.strip()))
         if not painted:
             self.picture.hide()

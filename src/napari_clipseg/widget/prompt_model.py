@@ -83,14 +83,14 @@ def split_texts(text: str) -> list[str]:
 class PromptModel(QAbstractTableModel):
     """Prompts in the order in which they were added."""
 
-    edited = Signal(int, str)
-    """Key of a row and the name of the field that is another one now."""
+    edited = Signal(int, object)
+    """Key of a row and the set of names of the fields that are others now."""
 
     settled = Signal(int)
     """Key of a row whose threshold has come to rest."""
 
     counted = Signal()
-    """Rows came or went."""
+    """Rows came or went, or were switched on by being asked for again."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,11 +118,21 @@ class PromptModel(QAbstractTableModel):
         return keys
 
     def add_texts(self, wanted: Iterable[str], unwanted: Iterable[str] = ()) -> list[int]:
-        """Append a row for each text that no row asks for yet; return the keys."""
-        there = {each.row.text.strip() for each in self.entries if each.row.example is None}
+        """Append a row for each text that no row asks for yet, and switch on the rows that do.
+
+        Return the keys of the rows that are new or were switched on.
+        """
         rows = [PromptRow(0, text) for text in wanted]
         rows += [PromptRow(0, text, negative=True) for text in unwanted]
-        return self.add(row for row in rows if row.text not in there)
+        there = {each.row.text.strip(): each for each in self.entries if each.row.example is None}
+        again = [there[row.text] for row in rows if row.text in there and not there[row.text].on]
+        for entry in again:
+            entry.on = True
+            self.refresh(entry.row.key)
+        added = self.add(row for row in rows if row.text not in there)
+        if again and not added:
+            self.counted.emit()
+        return [*(entry.row.key for entry in again), *added]
 
     def remove(self, places: Sequence[int]) -> None:
         """Take rows away, given by their places."""
@@ -143,18 +153,34 @@ class PromptModel(QAbstractTableModel):
         return None if place is None else self.entries[place]
 
     def change(self, key: int, **fields: Any) -> None:
-        """Set fields of a row; signals for each field that is another one now."""
+        """Set fields of a row; one signal tells of all that are others now."""
         entry = self.entry(key)
         if entry is None:
             return
-        changed = [name for name, value in fields.items() if getattr(entry.row, name) != value]
+        changed = {name for name, value in fields.items() if getattr(entry.row, name) != value}
         entry.row = dataclasses.replace(entry.row, **fields)
-        if ASKED & set(changed):
+        if ASKED & changed:
             entry.sentence = ""
         if changed:
             self.refresh(key)
-        for name in changed:
-            self.edited.emit(key, name)
+            self.edited.emit(key, changed)
+
+    def keep_layers(self, layers: Sequence[Any]) -> bool:
+        """Take layers that are not among these out of the rows; return whether there were any.
+
+        That is no edit by a person, so there is no signal of one.
+        """
+        lost = False
+        for entry in self.entries:
+            row = entry.row
+            if row.example not in (None, *layers):
+                row = dataclasses.replace(row, example=None, label_value=None)
+            if row.example_image not in (None, *layers):
+                row = dataclasses.replace(row, example_image=None)
+            if row is not entry.row:
+                entry.row, entry.sentence, lost = row, "", True
+                self.refresh(row.key)
+        return lost
 
     def choose_threshold(self, key: int, threshold: float) -> None:
         """Set the threshold a person chose."""
@@ -224,7 +250,7 @@ class PromptModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.CheckStateRole and column == Column.ON:
             entry.on = Qt.CheckState(value) == Qt.CheckState.Checked
             self.refresh(key)
-            self.edited.emit(key, "on")
+            self.edited.emit(key, {"on"})
         elif role == Qt.ItemDataRole.EditRole and column == Column.WHAT:
             self.change(key, text=str(value).strip())
         elif role == Qt.ItemDataRole.EditRole and column == Column.THRESHOLD:

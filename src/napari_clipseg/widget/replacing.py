@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from napari_clipseg.layers.empty import check_room
+
 if TYPE_CHECKING:
     from napari_clipseg.engine.recipe import Recipe
 
@@ -68,6 +70,11 @@ class Replacement:
         What the engine fills.
     extends : list of bool
         For each target, whether pixels outside the region stay.
+
+    Raises
+    ------
+    OutOfMemory
+        If there is too little memory free for the plane.
     """
 
     def __init__(
@@ -78,6 +85,8 @@ class Replacement:
         *,
         whole: bool,
     ) -> None:
+        # a copy of what is complete, or memory that was not written to so far
+        check_room(sum(target.nbytes for target in targets))
         self._targets, self.out = tuple(targets), PlaneStack(targets)
         self._kept = [
             None if old is None else target.copy()

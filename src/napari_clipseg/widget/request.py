@@ -17,8 +17,8 @@ class PromptRow:
         Of the row, for as long as it lives.
     text : str
         A phrase, as one would say it: "nuclei".
-    example : napari.layers.Labels, optional
-        Where an example is painted.
+    example : napari.layers.Labels or Shapes, optional
+        Where an example is painted or drawn.
     label_value : int, optional
         The label that counts in that layer; by default the one selected there.
     example_image : napari.layers.Image, optional
@@ -37,7 +37,7 @@ class PromptRow:
 
     key: int
     text: str = ""
-    example: Labels | None = None
+    example: Labels | Shapes | None = None
     label_value: int | None = None
     example_image: Image | None = None
     text_share: float = 0.5

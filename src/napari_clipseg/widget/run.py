@@ -217,12 +217,9 @@ def prepare(
     ClipSegError
         If there can be no run; the message says what to do.
     """
-    query = read_query(viewer, request.image, query_settings(request))
-    asked = read_prompts(viewer, request, query, given)
-    axis = request.channel_axis
-    planes = planes_of(viewer, query.layer, request.planes, request.level, channel_axis=axis)
-    if query.plane not in planes:
-        query = read_query(viewer, query.layer, query_settings(request), planes[0])
+    shown = read_query(viewer, request.image, query_settings(request))
+    asked = read_prompts(viewer, request, shown, given)
+    query, planes = read_planes(viewer, request)
     check_present(request.model)
     results = tuple(shelf.probability(query, each.title, each.row.color) for each in asked)
     choice = ModelChoice.of(request)
@@ -239,11 +236,39 @@ def prepare(
     return Run(viewer, request, query, asked, results, planes, memory, job)
 
 
+def read_planes(viewer: Viewer, request: RunRequest) -> tuple[QueryImage, tuple[Plane, ...]]:
+    """Return the plane that a run begins with, and all its planes in the order of the run.
+
+    Raises
+    ------
+    ClipSegError
+        If there is no such image or plane.
+    """
+    settings, axis = query_settings(request), request.channel_axis
+    query = read_query(viewer, request.image, settings)
+    planes = planes_of(viewer, query.layer, request.planes, request.level, channel_axis=axis)
+    if query.plane not in planes:
+        query = read_query(viewer, query.layer, settings, planes[0])
+    return query, planes
+
+
 def is_ready(viewer: Viewer, request: RunRequest, memory: Memory) -> bool:
-    """Return whether a run of the plane that is shown would only decode."""
-    query = read_query(viewer, request.image, query_settings(request))
-    region = read_region(viewer, request.region, query)
-    return _is_ready(memory, Wanted.of(request, query), region)
+    """Return whether a run would only decode, on every plane that is asked for.
+
+    Raises
+    ------
+    ClipSegError
+        If there can be no run.
+    """
+    query, planes = read_planes(viewer, request)
+    if len(planes) > len(memory):
+        return False
+    settings = query_settings(request)
+    queries = (read_query(viewer, query.layer, settings, plane) for plane in planes)
+    return all(
+        _is_ready(memory, Wanted.of(request, each), read_region(viewer, request.region, each))
+        for each in queries
+    )
 
 
 def _is_ready(memory: Memory, wanted: Wanted, region: Region | None) -> bool:

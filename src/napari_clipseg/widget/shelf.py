@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from napari_clipseg.layers.results import LabelResult, ProbabilityResult
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.layers import Layer
 
     from napari_clipseg.layers.query import QueryImage
 
@@ -50,6 +52,29 @@ class Shelf:
             self._probability[_key(query, result.title)] = result
         else:
             self._labels[_key(query, result.title)] = result
+
+    def bring_forward(self, query: QueryImage, results: Sequence[LabelResult]) -> None:
+        """Show the labels of a run above what was made of the image before.
+
+        Labels of other groups of prompts are hidden: they would cover those that answer what
+        was asked last.
+        """
+        image, chosen = query.layer.unique_id, [each.layer for each in results]
+        for (of, _, _), other in self._labels.items():
+            if of == image and other.layer not in chosen:
+                other.layer.visible = False
+        layers, ours = self._viewer.layers, self._layers_of(image)
+        for layer in (each for each in chosen if each in layers):
+            layer.visible = True
+            top = max(layers.index(each) for each in ours)
+            if layers.index(layer) < top:
+                layers.move(layers.index(layer), top + 1)
+
+    def _layers_of(self, image: Any) -> list[Layer]:
+        """Return our layers of an image that are in the viewer."""
+        ours: list[Layer] = [r.layer for key, r in self._probability.items() if key[0] == image]
+        ours += [r.layer for key, r in self._labels.items() if key[0] == image]
+        return [each for each in ours if each in self._viewer.layers]
 
     def remove(self, layer: Any) -> None:
         """Forget the result of a layer that left the viewer."""

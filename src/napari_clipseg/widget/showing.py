@@ -13,7 +13,7 @@ from napari_clipseg.widget import phrases
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from napari.layers import Layer
+    from napari.layers import Image, Layer
 
     from napari_clipseg.widget.events import Progress
     from napari_clipseg.widget.run import Run
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SAY_SECONDS = 0.1
 """Time between two words on the progress: tiles may come faster than anybody can read."""
 
-REFRESH_SECONDS, SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 0.3, 3.0
+REFRESH_SECONDS, SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 0.3, 30.0
 """Time between two looks at the results for each megapixel of theirs, at least and at most: napari
 sends the whole plane to the graphics card and draws the canvas each time, which without such a
 card takes the processor away from the model."""
@@ -41,7 +41,7 @@ class Showing:
 
     def __init__(self, viewer: Viewer, view: View, shelf: Shelf) -> None:
         self._viewer, self._view, self._shelf = viewer, view, shelf
-        self._waiting: deque[Layer] = deque()
+        self._waiting: deque[tuple[Image, Layer]] = deque()
         self._said = self._refreshed = 0.0
         self._in_bar = False
 
@@ -72,8 +72,13 @@ class Showing:
         for result in run.results:
             self._shelf.keep(run.query, result)
             if result.layer not in self._viewer.layers:
-                self._waiting.append(result.layer)
+                self._waiting.append((run.query.layer, result.layer))
                 QTimer.singleShot(0, self._add_next)
+
+    def add_waiting(self) -> None:
+        """Add at once what waits for its turn: whoever looks for our layers must find them."""
+        while self._waiting:
+            self._add_next()
 
     def stop(self) -> None:
         """Add no more layers."""
@@ -81,7 +86,9 @@ class Showing:
 
     def _add_next(self) -> None:
         if self._waiting:
-            add_quietly(self._viewer, self._waiting.popleft())
+            image, layer = self._waiting.popleft()
+            if image in self._viewer.layers:
+                add_quietly(self._viewer, layer)
 
     def _advance(self, worker: Any, progress: Progress) -> None:
         """Move the bar in the activity dock.

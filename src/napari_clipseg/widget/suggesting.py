@@ -39,7 +39,13 @@ def fitting_threshold(viewer: Viewer, run: Run | None, row: PromptRow) -> float:
     keys = [] if run is None else [asked.row.key for asked in run.asked]
     if run is None or row.key not in keys:
         raise PromptError(f"There is no result of '{row.title}' to fit yet: press Run first.")
-    query = read_query(viewer, run.query.layer, query_settings(run.request))
+    image = run.query.layer
+    if row.example_image is not None and row.example_image != image:
+        raise PromptError(
+            f"The example is painted on '{row.example_image.name}', not on '{image.name}': paint "
+            f"one on '{image.name}', or set the threshold by hand."
+        )
+    query = read_query(viewer, image, query_settings(run.request))
     result = run.results[keys.index(row.key)]
     if query.plane not in result.recipes:
         raise PromptError(f"The plane that is shown has no result of '{row.title}': press Run.")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from napari.layers import Labels
+from napari.layers import Labels, Shapes
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, QTimer, Signal
 
@@ -46,35 +46,37 @@ class Thumbnails(QObject):
     def __init__(self, read: Callable[[], MaskPrompt]) -> None:
         super().__init__()
         self._read = read
-        self._layer: Labels | None = None
+        self._layer: Labels | Shapes | None = None
         self._latest: Any = None
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST_MS)
         self._rest.timeout.connect(self._start)
 
-    def follow(self, layer: Labels | None) -> None:
-        """Watch this layer, and no other, being painted."""
+    def follow(self, layer: Labels | Shapes | None) -> None:
+        """Watch this layer, and no other, being painted or drawn."""
         if layer != self._layer:
             self.stop()
             self._layer = layer
-            if layer is not None:
-                layer.events.labels_update.connect(self._on_paint)
-                layer.events.selected_label.connect(self._on_paint)
-        if layer is not None:
+            for emitter in _emitters(layer):
+                emitter.connect(self._on_paint)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Make the picture anew, soon: the plane or the layer may be another one."""
+        if self._layer is not None:
             self._rest.start()
 
     def stop(self) -> None:
         """Watch nothing; a picture that is under way is dropped."""
         self._rest.stop()
         self._latest = None
-        if self._layer is not None:
-            self._layer.events.labels_update.disconnect(self._on_paint)
-            self._layer.events.selected_label.disconnect(self._on_paint)
-            self._layer = None
+        for emitter in _emitters(self._layer):
+            emitter.disconnect(self._on_paint)
+        self._layer = None
 
     def _on_paint(self, _: Any) -> None:
-        self._rest.start()
+        self.refresh()
 
     def _start(self) -> None:
         try:
@@ -93,3 +95,12 @@ class Thumbnails(QObject):
         if worker is self._latest:
             self._latest = None
             self.made.emit(picture)
+
+
+def _emitters(layer: Labels | Shapes | None) -> list[Any]:
+    """Return what tells that the example in a layer is another one."""
+    if layer is None:
+        return []
+    if isinstance(layer, Shapes):
+        return [layer.events.data]
+    return [layer.events.labels_update, layer.events.selected_label, layer.events.data]
