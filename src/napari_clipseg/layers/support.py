@@ -85,7 +85,9 @@ def read_support(
     for support in _outward(viewer, layer, asked, label):
         mask = _mask(viewer, layer, support, label)
         if mask.any():
-            return MaskPrompt(support.data, mask, support.contrast)
+            # a picture stitched of floating-point numbers has NaN where nothing was measured
+            gaps = math.nan if np.dtype(support.data.dtype).kind == "f" else None
+            return MaskPrompt(support.data, mask, support.contrast, nodata=gaps)
     where = f"'{layer.name}' on '{asked.layer.name}' as it is shown, or near"
     if label is None:
         raise PromptError(f"No rectangle, ellipse or polygon is in {where}: draw one example.")

@@ -69,7 +69,6 @@ class Thumbnails(QObject):
 
     def stop(self) -> None:
         """Watch nothing; a picture that is under way is dropped."""
-        self._rest.stop()
         self._latest = None
         for emitter in _emitters(self._layer):
             emitter.disconnect(self._on_paint)
@@ -79,6 +78,8 @@ class Thumbnails(QObject):
         self.refresh()
 
     def _start(self) -> None:
+        if self._layer is None:
+            return
         try:
             example = self._read()
         except ClipSegError as error:
