@@ -72,6 +72,7 @@ __all__ = [
     "Mix",
     "OutOfMemory",
     "OutputError",
+    "Panel",
     "Presence",
     "PromptError",
     "Recipe",
