@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 PLANES_AHEAD = 2
 """Planes that are frozen before the worker needs them; freezing all at once would be felt."""
 
-WORTH_A_FIRST_LOOK = 0.8
+WORTH_A_FIRST_LOOK = 0.3
 """What is on screen is done first where it is less than this share of the plane."""
 
 
