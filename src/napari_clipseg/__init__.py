@@ -42,11 +42,12 @@ if TYPE_CHECKING:
     )
     from napari_clipseg.engine.features import Features
     from napari_clipseg.engine.labels import LabelSettings, label
+    from napari_clipseg.engine.one_call import segment
     from napari_clipseg.engine.presence import Presence, presence, suggest_threshold
     from napari_clipseg.engine.prompts import MaskPrompt, Mix, TextPrompt
     from napari_clipseg.engine.recipe import Recipe
     from napari_clipseg.engine.region import Region
-    from napari_clipseg.engine.segmenter import Segmenter, segment
+    from napari_clipseg.engine.segmenter import Segmenter
     from napari_clipseg.engine.templates import TEMPLATES
     from napari_clipseg.engine.volume import VolumeSettings, segment_volume, volume_contrast
     from napari_clipseg.model.catalog import MODELS
@@ -123,7 +124,7 @@ _HOMES = {
     "label": "engine.labels",
     "load_model": "model.checkpoint",
     "presence": "engine.presence",
-    "segment": "engine.segmenter",
+    "segment": "engine.one_call",
     "segment_layer": "widget.console",
     "segment_on_cluster": "cluster.run",
     "segment_volume": "engine.volume",

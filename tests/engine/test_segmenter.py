@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from napari_clipseg.engine.decoding import TileDone
+from napari_clipseg.engine.one_call import segment
 from napari_clipseg.engine.prompts import MaskPrompt, Mix
-from napari_clipseg.engine.segmenter import Segmenter, segment
+from napari_clipseg.engine.segmenter import Segmenter
 from napari_clipseg.errors import (
     EngineError,
     FeaturesInvalid,
