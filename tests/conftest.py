@@ -1,6 +1,7 @@
-"""What all tests share: no network, and a tiny random model."""
+"""What all tests share: no network, a tiny random model, and the command line in this process."""
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
     from napari_clipseg.model.clipseg import CLIPSeg
 
 LOCAL = {"127.0.0.1", "::1", "localhost"}
+
+Said = tuple[int, str, str]
+"""Exit code, stdout and stderr."""
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +59,41 @@ def tiny_weights(tiny_model: "CLIPSeg", tmp_path_factory: pytest.TempPathFactory
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     save_model(tiny_model, path, {})
     return path
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
+    """The command line: takes its words, returns exit code, stdout and stderr."""
+    from napari_clipseg.cli import main
+
+    def command(*words: object) -> Said:
+        with pytest.raises(SystemExit) as leaving:
+            main([str(word) for word in words])
+        return leaving.value.code, *capsys.readouterr()
+
+    return command
+
+
+@pytest.fixture
+def tiny_training() -> str:
+    """The TOML of a training that takes a second; [data] is left to the test."""
+    return """
+[model]
+stem = [8, 16]
+extract_layers = [0, 1]
+reduce_dim = 32
+decoder_mlp = 32
+tile = 32
+[model.clip]
+embed_dim = 16
+quick_gelu = false
+vision_cfg = {image_size = 32, layers = 2, width = 32, head_width = 16, patch_size = 8}
+text_cfg = {context_length = 8, vocab_size = 49408, width = 16, heads = 2, layers = 1}
+[optim]
+steps = 4
+warmup = 1
+[sampling]
+batch = 2
+prompts = 2
+supports = 1
+"""

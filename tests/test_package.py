@@ -17,9 +17,9 @@ REPOSITORY = Path(__file__).parents[1]
 
 TIMED_IMPORT = """
 import sys, time
-start = time.perf_counter()
+start = time.process_time()
 import napari_clipseg
-print(time.perf_counter() - start, *({"torch", "open_clip", "qtpy", "napari"} & set(sys.modules)))
+print(time.process_time() - start, *({"torch", "open_clip", "qtpy", "napari"} & set(sys.modules)))
 """
 
 

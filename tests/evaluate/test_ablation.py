@@ -3,77 +3,49 @@ import json
 
 import pytest
 
-from napari_clipseg.cli import main
 from napari_clipseg.errors import UnknownName
 from napari_clipseg.evaluate.ablation import ABLATIONS, ablations
 from napari_clipseg.model.checkpoint import load_model, save_model
 from napari_clipseg.train.config import read_config
 from napari_clipseg.train.network import new_model
 
-CONFIG = """
-[model]
-stem = [8, 16]
-extract_layers = [0, 1]
-reduce_dim = 32
-decoder_mlp = 32
-tile = 32
-[model.clip]
-embed_dim = 16
-quick_gelu = false
-vision_cfg = {image_size = 32, layers = 2, width = 32, head_width = 16, patch_size = 8}
-text_cfg = {context_length = 8, vocab_size = 49408, width = 16, heads = 2, layers = 1}
-[optim]
-steps = 4
-warmup = 1
-[sampling]
-batch = 2
-prompts = 2
-supports = 1
-[data]
-pool = 6
-[data.synthetic]
-objects = 1
-"""
+DATA = "[data]\npool = 6\nsynthetic = {objects = 1}\n"
 
 
 @pytest.fixture
-def toml(tmp_path):
-    (tmp_path / "run.toml").write_text(CONFIG)
+def toml(tmp_path, tiny_training):
+    (tmp_path / "run.toml").write_text(tiny_training + DATA)
     return tmp_path / "run.toml"
 
 
 @pytest.fixture
-def started(tmp_path):
+def started(toml, tmp_path):
     """A training that goes on from a model."""
-    (tmp_path / "first.toml").write_text(CONFIG)
-    first = new_model(read_config(tmp_path / "first.toml"))
-    save_model(first, tmp_path / "first.safetensors", {})
-    table = CONFIG[CONFIG.index("[optim]") :]
+    save_model(new_model(read_config(toml)), tmp_path / "first.safetensors", {})
+    text = toml.read_text()
+    table = text[text.index("[optim]") :]
     file = tmp_path / "second.toml"
     file.write_text(f'start = "{tmp_path / "first.safetensors"}"\ntrained = ["decoder."]\n{table}')
     return file
 
 
-def run(*arguments):
-    with pytest.raises(SystemExit) as leaving:
-        main([str(each) for each in ("study", "ablation", *arguments)])
-    return leaving.value.code
-
-
-def test_a_study_trains_each_and_writes_one_table(toml, tmp_path, capsys):
+def test_a_study_trains_each_and_writes_one_table(toml, tmp_path, command):
     names = ["as it is", "no negatives", "D = 16"]
     only = [word for name in names for word in ("--only", name)]
-    assert run(toml, "--output", tmp_path / "out", "--steps", 2, *only) == 0
-    said = capsys.readouterr().out
+    given = (toml, "--output", tmp_path / "out", "--steps", 2)
+    code, said, _ = command("study", "ablation", *given, *only)
+    assert code == 0
     assert said.startswith("| training | steps | IoU |")
     results = json.loads((tmp_path / "out" / "ablation.json").read_text())
     assert [(each["name"], each["steps"]) for each in results] == [(name, 2) for name in names]
     assert load_model(tmp_path / "out" / "D-16" / "model.safetensors").config.reduce_dim == 16
 
 
-def test_an_unknown_change_is_refused_with_the_known_ones(toml, tmp_path, capsys):
-    assert run(toml, "--output", tmp_path / "out", "--only", "no coffee") == 2
-    assert "no negatives" in capsys.readouterr().err
+def test_an_unknown_change_is_refused_with_the_known_ones(toml, tmp_path, command):
+    given = (toml, "--output", tmp_path / "out", "--only", "no coffee")
+    code, _, complaint = command("study", "ablation", *given)
+    assert code == 2
+    assert "no negatives" in complaint
     with pytest.raises(UnknownName):
         ablations(read_config(toml), ["no coffee"])
 

@@ -2,20 +2,17 @@ import json
 
 import pytest
 
-from napari_clipseg.cli import main
 from napari_clipseg.model.baselines import CLIPDeconv, save_baseline
 from napari_clipseg.model.config import ModelConfig
 
 
 @pytest.fixture
-def run(shapes, tiny_weights, capsys):
+def run(shapes, tiny_weights, command):
     """Run a command on the data set; return exit code, stdout and stderr."""
 
-    def run(*arguments, data=shapes, command=("evaluate",)):
-        given = [*command, data, "--model", tiny_weights, "--output", shapes.parent / "out"]
-        with pytest.raises(SystemExit) as leaving:
-            main([str(each) for each in (*given, *arguments)])
-        return leaving.value.code, *capsys.readouterr()
+    def run(*arguments, data=shapes, words=("evaluate",)):
+        given = (data, "--model", tiny_weights, "--output", shapes.parent / "out")
+        return command(*words, *given, *arguments)
 
     return run
 
@@ -42,7 +39,7 @@ def test_baselines_with_weights_are_columns(run, shapes, tiny_model, tmp_path):
 
 
 def test_the_visual_prompt_study_prints_and_writes_every_variant(run, shapes):
-    code, said, _ = run("--limit", "1", "--word", "cloud", command=("study", "visual-prompts"))
+    code, said, _ = run("--limit", "1", "--word", "cloud", words=("study", "visual-prompts"))
     assert code == 0
     assert "| crop, blurred, 10 % |" in said
     written = json.loads((shapes.parent / "out" / "visual-prompts.json").read_text())

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_clipseg.cli import main
 from napari_clipseg.io.training_set import Painted, TrainingSet, write_data_set
 from napari_clipseg.model.checkpoint import load_model
 
@@ -14,7 +13,7 @@ EXAMPLE = ROOT / "examples" / "ten-images.toml"
 
 
 @pytest.mark.slow
-def test_ten_images_teach_the_starter_a_concept(tmp_path, capsys):
+def test_ten_images_teach_the_starter_a_concept(tmp_path, command):
     rng = np.random.default_rng(0)
     pictures = []
     for number in range(10):
@@ -29,11 +28,9 @@ def test_ten_images_teach_the_starter_a_concept(tmp_path, capsys):
     )
     (tmp_path / "ten-images.toml").write_text(text)
     out = tmp_path / "out"
-    command = ["train", tmp_path / "ten-images.toml", "--data", data, "--output", out]
-    with pytest.raises(SystemExit) as leaving:
-        main([str(each) for each in command])
-    said = capsys.readouterr().out
-    assert leaving.value.code == 0, said
+    toml = tmp_path / "ten-images.toml"
+    code, said, complaint = command("train", toml, "--data", data, "--output", out)
+    assert code == 0, complaint
     assert "| wells | slab | 2 |" in said
     before, after = load_model("starter"), load_model(out / "model.safetensors")
     changed = {

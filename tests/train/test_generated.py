@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from napari_clipseg.train.appearance import COLOURS, NOUNS, TEXTURES, Look, objects
 from napari_clipseg.train.dataset import UNLABELLED
-from napari_clipseg.train.mosaic import SIDE, mosaic
-from napari_clipseg.train.simulators import GENERATORS
+from napari_clipseg.train.generated.appearance import COLOURS, NOUNS, TEXTURES, Look, objects
+from napari_clipseg.train.generated.canvas import SIDE
+from napari_clipseg.train.generated.generators import GENERATORS
+from napari_clipseg.train.generated.mosaic import mosaic
 
 
 def made(name, count=12):

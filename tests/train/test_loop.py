@@ -8,11 +8,10 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from napari_clipseg.cli import main
 from napari_clipseg.model.checkpoint import load_model, read_metadata
 from napari_clipseg.model.clipseg import CLIPSeg
-from napari_clipseg.train.appearance import objects
 from napari_clipseg.train.config import ConfigError, OptimConfig
+from napari_clipseg.train.generated.appearance import objects
 from napari_clipseg.train.loop import Best, Run, train
 from napari_clipseg.train.losses import MaskTotals, mask_loss
 from napari_clipseg.train.network import new_model
@@ -212,45 +211,20 @@ def test_every_trained_weight_is_in_one_group_of_its_part(tiny_run):
     )
 
 
-def test_the_command_says_what_is_wrong_and_nothing_else(tmp_path, capsys):
-    with pytest.raises(SystemExit) as leaving:
-        main(["train", str(tmp_path / "none.toml"), "--output", str(tmp_path)])
-    assert leaving.value.code == 2
-    assert capsys.readouterr().err.count("\n") == 1
+def test_the_command_says_what_is_wrong_and_nothing_else(tmp_path, command):
+    code, _, complaint = command("train", tmp_path / "none.toml", "--output", tmp_path)
+    assert code == 2
+    assert complaint.count("\n") == 1
 
 
-CONFIG = """
-validate_every = 2
-[model]
-stem = [8, 16]
-extract_layers = [0, 1]
-reduce_dim = 16
-decoder_mlp = 32
-tile = 32
-[model.clip]
-embed_dim = 16
-quick_gelu = false
-vision_cfg = {image_size = 32, layers = 2, width = 32, head_width = 16, patch_size = 8}
-text_cfg = {context_length = 8, vocab_size = 49408, width = 16, heads = 2, layers = 1}
-[optim]
-steps = 4
-warmup = 1
-[sampling]
-batch = 2
-prompts = 2
-supports = 1
-[data.weights]
-cells = 1
-"""
-
-
-def test_the_command_trains_and_says_which_weights_are_best(data_folder, tmp_path, capsys):
-    (tmp_path / "run.toml").write_text(CONFIG)
-    where = ["--data", str(data_folder), "--output", str(tmp_path / "out")]
-    with pytest.raises(SystemExit) as leaving:
-        main(["train", str(tmp_path / "run.toml"), *where, "--device", "cpu"])
-    said = capsys.readouterr().out
-    assert leaving.value.code == 0, said
+def test_the_command_trains_and_says_which_weights_are_best(
+    data_folder, tmp_path, command, tiny_training
+):
+    toml = tmp_path / "run.toml"
+    toml.write_text(f"validate_every = 2\n{tiny_training}\n[data.weights]\ncells = 1\n")
+    where = ("--data", data_folder, "--output", tmp_path / "out")
+    code, said, complaint = command("train", toml, *where, "--device", "cpu")
+    assert code == 0, complaint
     assert "| cells | nucleus | 1 |" in said
     assert "the weights after step 4 are in" in said
     left = {path.name for path in (tmp_path / "out").iterdir()}

@@ -3,7 +3,7 @@ import json
 
 import numpy as np
 
-from napari_clipseg.train.appearance import objects
+from napari_clipseg.train.generated.appearance import objects
 from napari_clipseg.train.record import chosen, data_hash, fingerprint
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 import click
@@ -20,11 +22,14 @@ from napari_clipseg.cli.weights import weights
 from napari_clipseg.errors import ClipSegError
 
 BAD_INPUT = 2
-INTERRUPTED = 130
-"""Exit code of a program that Ctrl-C ended: 128 and the number of the signal."""
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+"""Exit codes of a program that Ctrl-C or ``kill`` ended, as a shell gives them."""
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+)
 @click.version_option(__version__)
 @click.pass_context
 def commands(context: click.Context) -> None:
@@ -40,7 +45,8 @@ for command in (segment, features, weights, demo, info, train, evaluate, study):
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit.
 
-    The code is 0, 1 if some of several images failed, 2 on bad input, 130 after Ctrl-C.
+    The code is 0, 1 if some of several images failed, 2 on bad input, 130 after Ctrl-C, 143
+    after a SIGTERM. In all cases no half-written file is left.
 
     Parameters
     ----------
@@ -48,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         By default those of the process.
     """
     try:
-        commands.main(arguments, prog_name="napari-clipseg", standalone_mode=False)
+        with _clearing_up():
+            commands.main(arguments, prog_name="napari-clipseg", standalone_mode=False)
     except (click.Abort, KeyboardInterrupt):
         _leave("stopped", INTERRUPTED)
     except SomeFailed as error:
@@ -57,7 +64,19 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _leave(error.format_message(), BAD_INPUT)
     except (ClipSegError, OSError) as error:
         _leave(str(error), BAD_INPUT)
+    except MemoryError as error:
+        _leave(f"there is too little memory, a smaller --tile needs less: {error}", BAD_INPUT)
     sys.exit(0)
+
+
+@contextmanager
+def _clearing_up() -> Iterator[None]:
+    """Let a SIGTERM, with which schedulers end a job, unwind the program like an error."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _leave(message: str, code: int) -> NoReturn:

@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Annotated
 
-import click
+from napari_clipseg.cli.fields import PATH, command, option
+from napari_clipseg.cli.options import Device, Model
 
-from napari_clipseg.cli.options import DEVICE, MODEL, PATH
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DemoJob:
+    """All that ``demo`` was asked to do; each field is the option of its name."""
+
+    output: Annotated[
+        Path, option("Folder for the results.", "-o", type=PATH, default=Path("demo-output"))
+    ]
+    model: Model
+    device: Device
 
 
-def _run(output: Path, model: str, device: str) -> None:
+@command
+def demo(job: DemoJob) -> None:
+    """Find the nuclei of a picture that ships with the package.
+
+    Once with the prompt "nuclei" and once with three nuclei as an example. Writes probability,
+    labels and an overlay for each, and says how well both agree with the truth.
+    """
     from napari_clipseg.atomic import writable_folder
     from napari_clipseg.cli.demo_run import run_demo
     from napari_clipseg.engine.segmenter import Segmenter
 
-    writable_folder(output)
-    run_demo(Segmenter(model, device=device), output)
-
-
-demo = click.Command(
-    "demo",
-    callback=_run,
-    params=[
-        click.Option(
-            ["--output", "-o"],
-            type=PATH,
-            default=Path("demo-output"),
-            show_default=True,
-            help="Folder for the results.",
-        ),
-        MODEL,
-        DEVICE,
-    ],
-    short_help="Find the nuclei of a picture that ships with the package.",
-    help="""Find the nuclei of a picture that ships with the package.
-
-    Once with the prompt "nuclei" and once with three nuclei as an example. Writes probability,
-    labels and an overlay for each, and says how well both agree with the truth.
-    """,
-)
+    writable_folder(job.output)
+    run_demo(Segmenter(job.model, device=job.device), job.output)

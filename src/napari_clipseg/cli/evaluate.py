@@ -4,103 +4,84 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import click
 
-from napari_clipseg.cli.options import CONTRAST, DEVICE, MODEL, OUTPUT, PATH, ZOOM
+from napari_clipseg.cli.fields import PATH, argument, command, option
+from napari_clipseg.cli.options import Contrast, Device, Model, Output, Zoom
+
+Dataset = Annotated[Path, argument("DATASET")]
+
+Format = Annotated[
+    str, option("folder, coco-instances, coco-panoptic, phrasecut or voc.", default="folder")
+]
+
+Split = Annotated[
+    str,
+    option(
+        "Which list of pictures: train, val, eval; for COCO for instance val2017.", default="val"
+    ),
+]
+
+Limit = Annotated[
+    int | None,
+    option("Only N pictures, spread evenly over the list.", type=click.IntRange(1), metavar="N"),
+]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class EvaluateJob:
     """All that ``evaluate`` was asked to do; each field is the option of its name."""
 
-    dataset: Path
-    model: str
-    baseline: tuple[Path, ...]
-    task: str
-    format: str
-    split: str
-    limit: int | None
-    fold: int | None
-    absent: tuple[str, ...]
-    output: Path
-    contrast: str | tuple[float, float]
-    zoom: tuple[float, ...]
-    device: str
-
-
-def _run(**given: Any) -> None:
-    from napari_clipseg.cli.evaluate_run import run_evaluation
-
-    run_evaluation(EvaluateJob(**given))
-
-
-DATASET = click.Argument(["dataset"], type=PATH)
-
-FORMAT = click.Option(
-    ["--format"],
-    default="folder",
-    show_default=True,
-    help="folder, coco-instances, coco-panoptic, phrasecut or voc.",
-)
-
-SPLIT = click.Option(
-    ["--split"],
-    default="val",
-    show_default=True,
-    help="Which list of pictures: train, val, eval; for COCO for instance val2017.",
-)
-
-LIMIT = click.Option(
-    ["--limit"],
-    type=click.IntRange(1),
-    metavar="N",
-    help="Only N pictures, spread evenly over the list.",
-)
-
-evaluate = click.Command(
-    "evaluate",
-    callback=_run,
-    params=[
-        DATASET,
-        MODEL,
-        click.Option(
-            ["--task"],
+    dataset: Dataset
+    model: Model
+    task: Annotated[
+        str,
+        option(
+            "Each phrase by itself, all concepts in competition, or by an example.",
             type=click.Choice(["referring", "zero-shot", "one-shot"]),
             default="referring",
-            show_default=True,
-            help="Each phrase by itself, all concepts in competition, or by an example.",
         ),
-        OUTPUT,
-        SPLIT,
-        LIMIT,
-        FORMAT,
-        click.Option(
-            ["--fold"],
-            type=click.IntRange(0, 3),
-            help="Only the classes of one fold of Pascal-5i or COCO-20i.",
-        ),
-        click.Option(
-            ["--baseline"],
+    ]
+    output: Output
+    split: Split
+    limit: Limit
+    format: Format
+    fold: Annotated[
+        int | None,
+        option("Only the classes of one fold of Pascal-5i or COCO-20i.", type=click.IntRange(0, 3)),
+    ]
+    baseline: Annotated[
+        tuple[Path, ...],
+        option(
+            "Weights of CLIP-Deconv or ViTSeg to compare with; repeatable.",
             type=PATH,
             multiple=True,
-            help="Weights of CLIP-Deconv or ViTSeg to compare with; repeatable.",
         ),
-        click.Option(
-            ["--absent"],
+    ]
+    absent: Annotated[
+        tuple[str, ...],
+        option(
+            "What no picture shows; repeatable.",
             multiple=True,
             metavar="WORD",
-            help="What no picture shows; repeatable.  [default: a few such words]",
+            show_default="a few such words",
         ),
-        CONTRAST,
-        ZOOM,
-        DEVICE,
-    ],
-    short_help="Measure a model on a data set with masks.",
-    help="""Measure a model on a data set with masks, see docs/evaluation.md.
+    ]
+    contrast: Contrast
+    zoom: Zoom
+    device: Device
 
-    DATASET is a folder. Prints a table with one row for each concept, beside it the best
-    threshold of a colour channel, and writes JSON, CSV, curves and the best and worst pictures.
-    """,
-)
+
+@command
+def evaluate(job: EvaluateJob) -> None:
+    """Measure a model on a data set with masks.
+
+    DATASET is a folder, see docs/evaluation.md. Prints a table with one row for each concept,
+    beside it the best threshold of a colour channel, and writes JSON, CSV, curves and the best
+    and worst pictures.
+    """
+    from napari_clipseg.cli.evaluate_run import run_evaluation
+
+    run_evaluation(job)

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import click
 
-from napari_clipseg.cli.options import PATH
+from napari_clipseg.cli.fields import PATH
+from napari_clipseg.cli.options import GIGABYTES
 
 
 @click.group()
 def features() -> None:
-    """List and remove encoded images that ``segment --features DIR`` keeps."""
+    """List and remove images that are kept encoded.
+
+    ``segment --features DIR`` keeps them, so that other prompts take seconds.
+    """
 
 
 @features.command("list")
@@ -31,7 +35,7 @@ def list_features(folder: Path) -> None:
 
 @features.command()
 @click.argument("folder", type=PATH, metavar="DIR")
-@click.option("--budget", type=click.FloatRange(0), required=True, metavar="GB", help="To keep.")
+@click.option("--budget", type=GIGABYTES, required=True, metavar="GB", help="To keep.")
 def prune(folder: Path, budget: float) -> None:
     """Remove the least recently used until the rest fits a budget; 0 removes all."""
     from napari_clipseg.io.feature_folder import FeatureFolder

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import platform
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
 
 import click
 
-from napari_clipseg.cli.options import MODEL
+from napari_clipseg.cli.fields import command, option
+from napari_clipseg.cli.options import Model
 from napari_clipseg.errors import SettingError
 
 PACKAGES = (
@@ -24,39 +27,41 @@ PACKAGES = (
 )
 
 
-def _run(model: str, prompt: tuple[str, ...]) -> None:
-    for name, value in _known(model, prompt) if prompt else _facts():
+@dataclasses.dataclass(frozen=True, slots=True)
+class InfoJob:
+    """All that ``info`` was asked to do; each field is the option of its name."""
+
+    model: Model
+    prompt: Annotated[
+        tuple[str, ...],
+        option(
+            "Say instead whether the model has learned this; repeatable.",
+            "-p",
+            multiple=True,
+            metavar="TEXT",
+        ),
+    ]
+
+
+@command
+def info(job: InfoJob) -> None:
+    """Show versions, devices and weights, or what a model knows.
+
+    Versions of what is installed, the devices and threads that can be used, and the weights on
+    this machine; with --prompt, whether a model has learned what that means.
+    """
+    for name, value in _known(job) if job.prompt else _facts():
         click.echo(f"{name:18} {value}")
 
 
-info = click.Command(
-    "info",
-    callback=_run,
-    params=[
-        MODEL,
-        click.Option(
-            ["--prompt", "-p"],
-            multiple=True,
-            metavar="TEXT",
-            help="Say instead whether the model has learned this; repeatable.",
-        ),
-    ],
-    short_help="Show versions, devices and weights, or what a model knows.",
-    help="""Show versions, devices, threads and the weights on this machine.
-
-    With --prompt, say whether a model has learned what that means.
-    """,
-)
-
-
-def _known(model: str, prompts: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def _known(job: InfoJob) -> Iterator[tuple[str, str]]:
     """Yield each prompt with what a model knows of it."""
     from napari_clipseg.engine.segmenter import Segmenter
 
-    segmenter = Segmenter(model, device="cpu")
-    for prompt in prompts:
+    segmenter = Segmenter(job.model, device="cpu")
+    for prompt in job.prompt:
         knowledge = segmenter.knows(prompt)
-        yield prompt, str(knowledge or f"{model} carries no list of what it learned.")
+        yield prompt, str(knowledge or f"{job.model} carries no list of what it learned.")
 
 
 def _facts() -> Iterator[tuple[str, str]]:

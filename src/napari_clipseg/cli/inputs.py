@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from glob import glob
+from glob import glob, has_magic
 from pathlib import Path
 
 from napari_clipseg.errors import ImageError, OutputError
@@ -36,8 +36,10 @@ def _found(given: Path, output: Path) -> Iterator[Path]:
         yield given
     elif matches := sorted(glob(str(given), recursive=True)):
         yield from map(Path, matches)
+    elif has_magic(str(given)):
+        raise FileNotFoundError(f"no file matches the pattern {given}; check the folder")
     else:
-        raise FileNotFoundError(f"there is no file {given}")
+        raise FileNotFoundError(f"there is no file {given}; check the name and the folder")
 
 
 def _inside(folder: Path, output: Path) -> list[Path]:
@@ -45,5 +47,6 @@ def _inside(folder: Path, output: Path) -> list[Path]:
         raise OutputError(f"{output} holds the images; choose another folder for the results")
     images = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     if not images:
-        raise ImageError(f"the folder {folder} holds no image")
+        endings = ", ".join(sorted(SUFFIXES))
+        raise ImageError(f"the folder {folder} holds no image, which ends in one of {endings}")
     return images

@@ -14,6 +14,7 @@ from napari_clipseg.atomic import replace, working_folder
 from napari_clipseg.cli.names import recipe_name, result_names, stems
 from napari_clipseg.cli.progress import summary, watch
 from napari_clipseg.cli.segment import SegmentJob
+from napari_clipseg.engine.allocator import give_back, giving_back
 from napari_clipseg.engine.banded import Found, label_bands
 from napari_clipseg.engine.decoding import TileDone
 from napari_clipseg.engine.labels import LabelSettings
@@ -160,7 +161,7 @@ def segment_image(run: ImageRun) -> list[Found]:
     contrast = Pixels(run.picture.data, **run.reading).contrast
     with working_folder(job.output / f".{run.path.name}.part") as part:
         out = WholeChunks(part / "probability", (len(run.prompts), *shape), "float32")
-        seconds = watch(_tiles(run, out), run.path.name)
+        seconds = watch(giving_back(_tiles(run, out)), run.path.name)
         found = []
         for index, stem in enumerate(stems(job, run.path)):
             probability = Stack(part, out.array, "PYX").plane((index,))
@@ -196,6 +197,7 @@ def _write(run: ImageRun, part: Path, stem: str, probability: Any) -> Found:
     labels = WholeChunks(part / f"{stem}.labels", run.picture.shape, "int32")
     settings = LabelSettings(run.threshold, run.job.min_size)
     found = label_bands(probability, labels, settings)
+    give_back()
     result = Result(Stored(probability, run.job.probability), labels.array, run.picture)
     FORMATS[run.job.format].write(result, part, stem)
     return found

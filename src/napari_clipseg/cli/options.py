@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Annotated, Any
 
 import click
 
-PATH = click.Path(path_type=Path)
+from napari_clipseg.cli.fields import PATH, option
 
 
-def plane(text: str) -> tuple[int, ...]:
+class Finite(click.FloatRange):
+    """Numbers of a range, without nan, which no comparison refuses, and without infinity."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number, or say why it is none of these."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
+GIGABYTES = Finite(0)
+
+
+def as_plane(text: str) -> tuple[int, ...]:
     """Return the indices of a text such as ``3,0``; none of an empty text."""
     try:
         return tuple(int(part) for part in text.split(",")) if text else ()
@@ -17,15 +33,15 @@ def plane(text: str) -> tuple[int, ...]:
         raise click.BadParameter(f"{text!r} is not a number, or several with commas") from None
 
 
-def channels(text: str) -> tuple[int, ...]:
+def as_channels(text: str) -> tuple[int, ...]:
     """Return the one or three indices of a text such as ``3,2,1``."""
-    indices = plane(text)
+    indices = as_plane(text)
     if len(indices) not in (1, 3):
         raise click.BadParameter(f"{text!r} is neither one channel nor three")
     return indices
 
 
-def contrast(text: str) -> str | tuple[float, float]:
+def as_contrast(text: str) -> str | tuple[float, float]:
     """Return ``"auto"`` or the two numbers of a text such as ``100,4000``."""
     if text == "auto":
         return text
@@ -36,34 +52,36 @@ def contrast(text: str) -> str | tuple[float, float]:
     return low, high
 
 
-MODEL = click.Option(
-    ["--model"],
-    default="starter",
-    show_default=True,
-    metavar="NAME|PATH|HUB-ID",
-    help="A name from `napari-clipseg weights list`, a file or folder, or a hub id.",
-)
+Model = Annotated[
+    str,
+    option(
+        "A name from `napari-clipseg weights list`, a file or folder, or a hub id.",
+        default="starter",
+        metavar="NAME|PATH|HUB-ID",
+    ),
+]
 
-DEVICE = click.Option(
-    ["--device"], default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ... or mps."
-)
+Device = Annotated[str, option("auto, cpu, cuda, cuda:1 ... or mps.", default="auto")]
 
-OUTPUT = click.Option(["--output", "-o"], type=PATH, required=True, help="Folder for the results.")
+Output = Annotated[Path, option("Folder for the results.", "-o", type=PATH, required=True)]
 
-CONTRAST = click.Option(
-    ["--contrast"],
-    type=contrast,
-    metavar="auto|LOW,HIGH",
-    default="auto",
-    show_default=True,
-    help="The values that become black and white.",
-)
+Contrast = Annotated[
+    str | tuple[float, float],
+    option(
+        "The values that become black and white.",
+        type=as_contrast,
+        metavar="auto|LOW,HIGH",
+        default="auto",
+    ),
+]
 
-ZOOM = click.Option(
-    ["--zoom"],
-    type=float,
-    multiple=True,
-    default=(1.0,),
-    help="Above 1 for objects too small for the model, below 1 for too large ones; "
-    "several are averaged.  [default: 1]",
-)
+Zoom = Annotated[
+    tuple[float, ...],
+    option(
+        "Above 1 for objects too small for the model, below 1 for too large ones; several are "
+        "averaged.",
+        type=float,
+        multiple=True,
+        default=(1.0,),
+    ),
+]

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from napari_clipseg.cli.options import PATH
+from napari_clipseg.cli.fields import PATH, option
 
 REPEATED = ("tile", "overlap", "zoom", "batch", "precision", "device")
 """Settings of a recorded run that are options of their own."""
@@ -22,22 +22,28 @@ def _load(context: click.Context, _: click.Parameter, path: Path | None) -> None
         return
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
+    kind = "JSON" if path.suffix == ".json" else "TOML"
     try:
         text = path.read_text(encoding="utf-8")
-        is_json = path.suffix == ".json"
-        settings = _of_record(json.loads(text)) if is_json else tomllib.loads(text)
+        settings = _of_record(json.loads(text)) if kind == "JSON" else tomllib.loads(text)
     except (ValueError, KeyError, TypeError) as error:
-        raise click.BadParameter(f"{path} cannot be read: {error}") from error
+        raise click.BadParameter(f"{path} cannot be read as {kind}: {error}") from error
     options = {each.name: each for each in context.command.params if isinstance(each, click.Option)}
     defaults = {name.replace("-", "_"): value for name, value in settings.items()}
     unknown = sorted(set(defaults) - set(options))
     if unknown:
         raise click.BadParameter(f"{path} sets {unknown[0]!r}, which is no option")
-    several = {name for name, option in options.items() if option.multiple}
     context.default_map = {
-        name: value if name in several or not isinstance(value, list) else _joined(value)
-        for name, value in defaults.items()
+        name: _typed(value, options[name].multiple) for name, value in defaults.items()
     }
+
+
+def _typed(value: Any, repeatable: bool) -> Any:
+    """Return a value as it is typed: a list is one text with commas, unless it can be repeated."""
+    several = isinstance(value, list)
+    if repeatable:
+        return value if several else [value]
+    return ",".join(map(str, value)) if several else value
 
 
 def _of_record(record: Any) -> Mapping[str, Any]:
@@ -57,16 +63,11 @@ def _of_record(record: Any) -> Mapping[str, Any]:
     }
 
 
-def _joined(values: list[Any]) -> str:
-    return ",".join(map(str, values))
-
-
-RECIPE = click.Option(
-    ["--recipe"],
+RECIPE = option(
+    "Take options from a TOML file, or from the .recipe.json of an earlier run.",
     type=PATH,
     is_eager=True,
     expose_value=False,
     callback=_load,
     metavar="FILE",
-    help="Take options from a TOML file, or from the .recipe.json of an earlier run.",
-)
+)("recipe")

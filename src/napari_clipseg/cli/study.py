@@ -3,108 +3,90 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import click
 
-from napari_clipseg.cli.evaluate import DATASET, FORMAT, LIMIT, SPLIT
-from napari_clipseg.cli.options import MODEL
-from napari_clipseg.cli.train import CONFIG, DATA, OUTPUT, TRAIN_DEVICE
+from napari_clipseg.cli.evaluate import Dataset, Format, Limit, Split
+from napari_clipseg.cli.fields import command, option
+from napari_clipseg.cli.options import Model, Output
+from napari_clipseg.cli.train import Config, Data, TrainDevice
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StudyJob:
     """All that ``study visual-prompts`` was asked to do; each field is the option of its name."""
 
-    dataset: Path
-    model: str
-    format: str
-    split: str
-    limit: int | None
-    word: tuple[str, ...]
-    output: Path
+    dataset: Dataset
+    model: Model
+    output: Output
+    split: Split
+    limit: Limit
+    format: Format
+    word: Annotated[
+        tuple[str, ...],
+        option(
+            "One more name to choose among, where pictures show few things; repeatable.",
+            multiple=True,
+            metavar="WORD",
+        ),
+    ]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AblationJob:
     """All that ``study ablation`` was asked to do; each field is the option of its name."""
 
-    config: Path
-    data: Path | None
-    output: Path
-    only: tuple[str, ...]
-    steps: int | None
-    device: str | None
-
-
-def _run_visual_prompts(**given: Any) -> None:
-    from napari_clipseg.cli.evaluate_run import run_visual_prompt_study
-
-    run_visual_prompt_study(StudyJob(**given))
-
-
-def _run_ablation(**given: Any) -> None:
-    from napari_clipseg.cli.train_run import run_ablation
-
-    run_ablation(AblationJob(**given))
-
-
-visual_prompts = click.Command(
-    "visual-prompts",
-    callback=_run_visual_prompts,
-    params=[
-        DATASET,
-        MODEL,
-        OUTPUT,
-        SPLIT,
-        LIMIT,
-        FORMAT,
-        click.Option(
-            ["--word"],
+    config: Config
+    data: Data
+    output: Output
+    only: Annotated[
+        tuple[str, ...],
+        option(
+            "Only this change; repeatable.",
             multiple=True,
-            metavar="WORD",
-            help="One more name to choose among, where pictures show few things; repeatable.",
+            metavar="NAME",
+            show_default="all, each is a training of its own",
         ),
-    ],
-    short_help="Which way to point at an object CLIP understands best.",
-    help="""Measure which way to point at an object CLIP understands best.
+    ]
+    steps: Annotated[
+        int | None,
+        option(
+            "Steps of each training.",
+            type=click.IntRange(1),
+            metavar="N",
+            show_default="what CONFIG.toml says",
+        ),
+    ]
+    device: TrainDevice
+
+
+@command
+def visual_prompts(job: StudyJob) -> None:
+    """Measure what way of pointing CLIP understands best.
 
     DATASET is a folder with masks. Each object is cut out, dimmed, outlined, masked ... in turn;
     the score is the rise of the probability that CLIP gives its name, in percent points.
     Prints a table and writes it as visual-prompts.json.
-    """,
-)
+    """
+    from napari_clipseg.cli.evaluate_run import run_visual_prompt_study
 
-ablation = click.Command(
-    "ablation",
-    callback=_run_ablation,
-    params=[
-        CONFIG,
-        DATA,
-        OUTPUT,
-        click.Option(
-            ["--only"],
-            multiple=True,
-            metavar="NAME",
-            help="Only this change; repeatable.  [default: all, each is a training of its own]",
-        ),
-        click.Option(
-            ["--steps"],
-            type=click.IntRange(1),
-            metavar="N",
-            help="Steps of each training.  [default: what CONFIG.toml says]",
-        ),
-        TRAIN_DEVICE,
-    ],
-    short_help="What each part of the method is worth.",
-    help="""Train as CONFIG.toml says, again with one thing changed, and compare.
+    run_visual_prompt_study(job)
 
-    Changes are: no pre-training, no negatives, no visual prompts, a smaller decoder, one layer,
-    other prompt images ... A study that was stopped goes on. Prints a table and writes it as
-    ablation.md and ablation.json.
-    """,
-)
+
+@command
+def ablation(job: AblationJob) -> None:
+    """Measure what each part of the method is worth.
+
+    Trains as CONFIG.toml says, again with one thing changed, and compares. Changes are: no
+    pre-training, no negatives, no visual prompts, a smaller decoder, one layer, other prompt
+    images ... A study that was stopped goes on. Prints a table and writes it as ablation.md and
+    ablation.json.
+    """
+    from napari_clipseg.cli.train_run import run_ablation
+
+    run_ablation(job)
+
 
 study = click.Group(
     "study",

@@ -2,45 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from pathlib import Path
+from typing import Annotated
 
-import click
+from napari_clipseg.cli.fields import PATH, argument, command, option
+from napari_clipseg.cli.options import Output
 
-from napari_clipseg.cli.options import PATH
+Config = Annotated[Path, argument("CONFIG.toml")]
+
+Data = Annotated[Path | None, option("Folder of data sets, with INDEX.json.", type=PATH)]
+
+TrainDevice = Annotated[
+    str | None,
+    option("auto, cpu, cuda, cuda:1 ... or mps.", show_default="what CONFIG.toml says, else auto"),
+]
 
 
-def _run(**given: Any) -> None:
+@dataclasses.dataclass(frozen=True, slots=True)
+class TrainJob:
+    """All that ``train`` was asked to do; each field is the option of its name."""
+
+    config: Config
+    data: Data
+    output: Output
+    resume: Annotated[bool, option("Go on from the checkpoint in the output folder.", is_flag=True)]
+    device: TrainDevice
+
+
+@command
+def train(job: TrainJob) -> None:
+    """Train a model on your own images.
+
+    CONFIG.toml says how, see docs/training.md. Writes the weights, logs and curves, and prints
+    how well each concept is found.
+    """
     from napari_clipseg.cli.train_run import run_training
 
-    run_training(**given)
-
-
-CONFIG = click.Argument(["config"], type=PATH, metavar="CONFIG.toml")
-
-DATA = click.Option(["--data"], type=PATH, help="Folder of data sets, with INDEX.json.")
-
-OUTPUT = click.Option(["--output", "-o"], type=PATH, required=True, help="Folder for the results.")
-
-TRAIN_DEVICE = click.Option(
-    ["--device"],
-    help="auto, cpu, cuda, cuda:1 ... or mps.  [default: what CONFIG.toml says, else auto]",
-)
-
-train = click.Command(
-    "train",
-    callback=_run,
-    params=[
-        CONFIG,
-        DATA,
-        OUTPUT,
-        click.Option(
-            ["--resume"], is_flag=True, help="Go on from the checkpoint in the output folder."
-        ),
-        TRAIN_DEVICE,
-    ],
-    short_help="Train a model on your own images.",
-    help="""Train a model as CONFIG.toml says, see docs/training.md.
-
-    Writes the weights, logs and curves, and prints how well each concept is found.
-    """,
-)
+    run_training(job)

@@ -14,6 +14,7 @@ import click
 
 from napari_clipseg.atomic import writable_folder
 from napari_clipseg.cli.study import AblationJob
+from napari_clipseg.cli.train import TrainJob
 from napari_clipseg.evaluate.ablation import Ablated, ablations, study, write_ablations
 from napari_clipseg.evaluate.run_curves import run_curves
 from napari_clipseg.io.overlay import write_png
@@ -26,9 +27,7 @@ _LINE_EVERY = 50
 """Steps between lines where no bar is drawn."""
 
 
-def run_training(
-    config: Path, data: Path | None, output: Path, resume: bool, device: str | None
-) -> None:
+def run_training(job: TrainJob) -> None:
     """Train, draw the curves, and say what is where.
 
     Raises
@@ -36,12 +35,12 @@ def run_training(
     ClipSegError, FileNotFoundError
         If the configuration, the data or the device cannot be used.
     """
-    settings = read_training(config, device)
-    writable_folder(output)
+    config = read_training(job.config, job.device)
+    writable_folder(job.output)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    with training_bar(output.name, settings.optim.steps) as watch:
-        result = train(settings, output, data=data, resume=resume, watch=watch)
-    write_png(output / "curves.png", run_curves(output))
+    with training_bar(job.output.name, config.optim.steps) as watch:
+        result = train(config, job.output, data=job.data, resume=job.resume, watch=watch)
+    write_png(job.output / "curves.png", run_curves(job.output))
     if result.validation.scores:
         click.echo(result.validation.table())
     click.echo(_where(result))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from napari_clipseg.cli.options import PATH
+from napari_clipseg.cli.fields import PATH
 from napari_clipseg.errors import WeightsInvalid
 
 if TYPE_CHECKING:

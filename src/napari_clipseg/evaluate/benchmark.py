@@ -15,7 +15,7 @@ from napari_clipseg.engine.segmenter import Segmenter
 from napari_clipseg.errors import ImageError, SettingError, UnknownName
 from napari_clipseg.evaluate.classical import ClassicalTally, thresholded
 from napari_clipseg.evaluate.gallery import Gallery, Judged, Shown
-from napari_clipseg.evaluate.metrics import THRESHOLDS, Tally, at, count
+from napari_clipseg.evaluate.metrics import Tally, at, count, nearest_threshold
 from napari_clipseg.evaluate.tasks import TASKS, Probability, Question, read_pixels, read_truth
 from napari_clipseg.train.readers.annotated import Annotated, AnnotatedSet, Truth
 
@@ -70,8 +70,7 @@ class Found:
     def __init__(self, segmenter: Segmenter) -> None:
         self.segmenter = segmenter
         self.tallies: dict[str, Tally] = defaultdict(Tally)
-        distance = np.abs(THRESHOLDS - segmenter.threshold)
-        self.threshold = round(float(THRESHOLDS[int(np.argmin(distance))]), 2)
+        self.threshold = nearest_threshold(segmenter.threshold)
         self._areas: list[float] = []
 
     @property

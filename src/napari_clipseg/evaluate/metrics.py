@@ -169,6 +169,11 @@ class Best:
         return cls(float(curve[index]), round(float(THRESHOLDS[index]), 2))
 
 
+def nearest_threshold(value: float) -> float:
+    """Return the one of the 49 thresholds that is nearest to a value, the lower of two."""
+    return round(float(THRESHOLDS[int(np.argmin(np.abs(THRESHOLDS - value)))]), 2)
+
+
 def at(curve: Curve, threshold: float) -> float:
     """Return the value of a curve at one of the 49 thresholds.
 

@@ -14,7 +14,7 @@ from napari_clipseg.engine.prompts import MaskPrompt
 from napari_clipseg.engine.segmenter import Segmenter
 from napari_clipseg.evaluate.classical import ClassicalTally, Threshold, thresholded
 from napari_clipseg.evaluate.gallery import Gallery, Judged, Shown
-from napari_clipseg.evaluate.metrics import THRESHOLDS, Best, Tally, at, count
+from napari_clipseg.evaluate.metrics import Best, Tally, at, count, nearest_threshold
 from napari_clipseg.train.dataset import UNLABELLED, Concept, Scene
 
 PHRASE, EXAMPLE, SYNONYM = "phrase", "example", "synonym"
@@ -104,8 +104,7 @@ class Survey:
     ) -> None:
         self._segmenter, self._source, self._absent = segmenter, source, absent
         self._gallery = gallery
-        distance = np.abs(THRESHOLDS - segmenter.threshold)
-        self._threshold = float(THRESHOLDS[int(np.argmin(distance))])
+        self._threshold = nearest_threshold(segmenter.threshold)
         self._tallies: dict[tuple[str, str, str], Tally] = defaultdict(Tally)
         self._classical: dict[str, ClassicalTally] = defaultdict(ClassicalTally)
         self.areas: dict[str, list[float]] = defaultdict(list)

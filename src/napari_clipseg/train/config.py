@@ -28,7 +28,7 @@ class DataConfig:
     weights : mapping of str to float
         Data sets of the data folder with their share of the samples, relative to one another.
     mosaics, synthetic : mapping of str to float
-        Tile sets and names of ``synthetic.GENERATORS``, with their shares.
+        Tile sets and names of ``generated.generators.GENERATORS``, with their shares.
     pool : int
         Generated pictures kept in memory: for each mosaic and synthetic entry together.
     also : mapping of str to mapping

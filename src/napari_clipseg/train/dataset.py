@@ -137,11 +137,11 @@ class DataSet:
                 concepts.append(Concept(name, phrases, 0))
         background = self.config.background.get(self.name, [])
         if background:
-            concepts.append(Concept("background", tuple(background), _name_rest(bits, 1 << 6)))
+            concepts.append(Concept("background", tuple(background), name_rest(bits, 1 << 6)))
         lacking = self.config.lacks.get(self.name, {})
         concepts += [Concept(name, tuple(words), 0) for name, words in lacking.items()]
         if self.name in self.config.unlabelled:
-            _name_rest(bits, UNLABELLED)
+            name_rest(bits, UNLABELLED)
         return Scene(
             image,
             bits,
@@ -153,7 +153,7 @@ class DataSet:
         )
 
 
-def _name_rest(bits: NDArray[np.uint8], bit: int) -> int:
+def name_rest(bits: NDArray[np.uint8], bit: int) -> int:
     """Set a bit where none is; return it."""
     bits[bits == 0] = bit
     return bit

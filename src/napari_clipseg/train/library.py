@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,11 +11,9 @@ import numpy as np
 
 from napari_clipseg.train.config import ConfigError, DataConfig
 from napari_clipseg.train.dataset import DataSet, Scene, read_index
-from napari_clipseg.train.mosaic import mosaic
+from napari_clipseg.train.generated.generators import GENERATORS, Maker
+from napari_clipseg.train.generated.mosaic import mosaic
 from napari_clipseg.train.sampling import Library
-from napari_clipseg.train.simulators import GENERATORS
-
-Maker = Callable[[np.random.Generator], Scene]
 
 
 def build_library(config: DataConfig, data: Path | None, seed: int) -> Library:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from napari_clipseg.train.readers.outlines import polygon_mask, rle_mask
 FOLDS = 4
 
 Record = dict[str, Any]
+Mask = NDArray[np.bool_]
 
 
 def read_coco_instances(root: Path, split: str) -> AnnotatedSet:
@@ -126,19 +127,11 @@ def _spoken(name: str) -> str:
 
 def _instances(image: Record, annotations: list[Record], categories: dict[int, str]) -> Truth:
     shape = (int(image["height"]), int(image["width"]))
-    masks: dict[str, NDArray[np.bool_]] = {}
-    known = np.ones(shape, bool)
-    for annotation in annotations:
-        mask = _instance_mask(annotation["segmentation"], shape)
-        if annotation.get("iscrowd"):
-            known &= ~mask
-        else:
-            name = categories[annotation["category_id"]]
-            masks[name] = masks.get(name, False) | mask
-    return Truth.of(masks, known, frozenset(categories.values()))
+    masks = (_instance_mask(each["segmentation"], shape) for each in annotations)
+    return _truth(zip(annotations, masks, strict=True), np.ones(shape, bool), categories)
 
 
-def _instance_mask(segmentation: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
+def _instance_mask(segmentation: Any, shape: tuple[int, int]) -> Mask:
     if isinstance(segmentation, dict):
         return rle_mask(segmentation)
     return polygon_mask(segmentation, shape)
@@ -147,10 +140,17 @@ def _instance_mask(segmentation: Any, shape: tuple[int, int]) -> NDArray[np.bool
 def _panoptic(file: Path, annotation: Record, categories: dict[int, str]) -> Truth:
     colours = np.asarray(Image.open(file).convert("RGB"), np.int64)
     ids = colours @ (1, 256, 256**2)
-    known = ids != 0
-    masks: dict[str, NDArray[np.bool_]] = {}
-    for segment in annotation["segments_info"]:
-        mask = ids == segment["id"]
+    segments = ((each, ids == each["id"]) for each in annotation["segments_info"])
+    return _truth(segments, ids != 0, categories)
+
+
+def _truth(
+    segments: Iterable[tuple[Record, Mask]], annotated: Mask, categories: dict[int, str]
+) -> Truth:
+    """Join the segments of each category; what is called a crowd is not known."""
+    masks: dict[str, Mask] = {}
+    known = annotated.copy()
+    for segment, mask in segments:
         if segment.get("iscrowd"):
             known &= ~mask
         else:

@@ -1,6 +1,7 @@
 import json
-import subprocess
-import sys
+import os
+import signal
+import time
 
 import imageio.v3 as imageio
 import numpy as np
@@ -8,18 +9,12 @@ import pytest
 import tifffile
 
 from napari_clipseg import Recipe, Segmenter
-from napari_clipseg.cli import main
-from napari_clipseg.cli.demo_run import example_mask, intersection_over_union
-from napari_clipseg.io.demo import demo_truth
 from napari_clipseg.io.opening import open_image
 from napari_clipseg.io.picture import PixelSize
-from napari_clipseg.model.weights import is_present
 
 IMAGE = np.random.default_rng(0).integers(0, 4000, (70, 90), dtype=np.uint16)
 MASK = np.zeros((70, 90), np.uint8)
 MASK[20:40, 30:50] = 1
-
-HELP = "import sys; from napari_clipseg.cli import main; main(['segment', '--help'])"
 
 
 @pytest.fixture
@@ -34,26 +29,14 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def run(folder, tiny_weights, capsys):
+def run(folder, tiny_weights, command):
     """Run ``segment`` on files of the folder; return exit code, stdout and stderr."""
 
     def run(*arguments, model=tiny_weights, output="out"):
-        files = [f"{folder / each}" if each.endswith(".tif") else each for each in arguments]
-        with pytest.raises(SystemExit) as leaving:
-            main(["segment", *files, "--model", str(model), "--output", str(folder / output)])
-        return leaving.value.code, *capsys.readouterr()
+        files = [folder / each if str(each).endswith(".tif") else each for each in arguments]
+        return command("segment", *files, "--model", model, "--output", folder / output)
 
     return run
-
-
-@pytest.fixture
-def command(capsys):
-    def command(*arguments):
-        with pytest.raises(SystemExit) as leaving:
-            main(arguments)
-        return leaving.value.code, *capsys.readouterr()
-
-    return command
 
 
 def names(folder):
@@ -158,7 +141,7 @@ def test_plane_of_a_stack(run, folder):
 
 def test_png_in_tiff_out(run, folder):
     imageio.imwrite(folder / "photo.png", np.stack([IMAGE.astype(np.uint8)] * 3, -1))
-    assert run(str(folder / "photo.png"), "--prompt", "nuclei")[0] == 0
+    assert run(folder / "photo.png", "--prompt", "nuclei")[0] == 0
     assert open_image(folder / "out" / "photo.nuclei.labels.tif").data.shape == IMAGE.shape
 
 
@@ -182,6 +165,11 @@ def test_small_objects_are_dropped_on_request(run):
         (("cells.tif", "--prompt", "nuclei", "--contrast", "1"), "--contrast"),
         (("cells.tif", "--prompt", "nuclei", "--contrast", "9,1"), "rising"),
         (("cells.tif", "--prompt", "nuclei", "--threshold", "2"), "--threshold"),
+        (("cells.tif", "--prompt", "nuclei", "--threshold", "nan"), "not a finite number"),
+        (
+            ("cells.tif", "--prompt", "nuclei", "--features", "f", "--features-budget", "inf"),
+            "not a finite number",
+        ),
         (("cells.tif", "--prompt", "nuclei", "--mix", "0.5"), "--mix needs both"),
         (("cells.tif", "--prompt", "nuclei", "--support-image", "cells.tif"), "--support-mask"),
         (("cells.tif", "--support-mask", "stack.tif"), "stack of"),
@@ -219,6 +207,46 @@ def test_folder_that_cannot_be_written_is_refused(run, folder):
     assert "output folder" in complaint
 
 
+def test_a_folder_for_features_that_is_a_file_is_named(run, folder):
+    code, _, complaint = run("cells.tif", "--prompt", "nuclei", "--features", "mask.tif")
+    assert (code, complaint.count("\n")) == (2, 1)
+    assert "mask.tif cannot be written to" in complaint
+
+
+def test_names_with_spaces_and_letters_of_any_script_are_kept(run, folder):
+    (folder / "mes images").mkdir()
+    tifffile.imwrite(folder / "mes images" / "çà 1.tif", IMAGE)
+    assert run(folder / "mes images" / "çà 1.tif", "--prompt", "nuclei")[0] == 0
+    assert "çà 1.nuclei.labels.tif" in names(folder / "out")
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.linspace(0, 1, 6300, dtype=np.float32).reshape(70, 90),
+        np.full((1, 1), 7, np.uint8),
+        np.stack([IMAGE] * 4, -1),
+    ],
+    ids=["float in 0 to 1", "one pixel", "RGBA of 16 bits"],
+)
+def test_images_of_all_kinds_are_taken(run, folder, image):
+    photometric = "rgb" if image.ndim == 3 else "minisblack"
+    tifffile.imwrite(folder / "cells.tif", image, photometric=photometric)
+    assert run("cells.tif", "--prompt", "nuclei")[0] == 0
+    labels = open_image(folder / "out" / "cells.nuclei.labels.tif").data
+    assert labels.shape == image.shape[:2]
+
+
+def test_pixels_that_are_no_number_need_a_word_on_it(run, folder):
+    image = IMAGE.astype(np.float32)
+    image[:20] = np.nan
+    tifffile.imwrite(folder / "cells.tif", image)
+    code, _, complaint = run("cells.tif", "--prompt", "nuclei")
+    assert (code, complaint.count("\n")) == (2, 1)
+    assert "NaN" in complaint
+    assert run("cells.tif", "--prompt", "nuclei", "--nodata", "nan")[0] == 0
+
+
 def test_input_is_never_replaced(run, folder):
     (folder / "out").mkdir()
     victim = folder / "out" / "cells.nuclei.labels.tif"
@@ -230,120 +258,29 @@ def test_input_is_never_replaced(run, folder):
     assert victim.read_bytes() == before
 
 
-def test_ctrl_c_is_exit_code_130(run, monkeypatch):
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("napari_clipseg.cli.run.open_picture", interrupt)
-    code, _, complaint = run("cells.tif", "--prompt", "nuclei")
-    assert (code, complaint.strip()) == (130, "napari-clipseg: stopped")
-
-
-def test_help_comes_in_less_than_a_second():
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", HELP], capture_output=True, text=True
-    )
-    assert "--support-mask" in done.stdout
-    microseconds = [line.split(":")[1].split("|")[0] for line in done.stderr.splitlines()[1:]]
-    assert sum(map(int, microseconds)) < 1e6
-
-
-def test_without_a_command_help_is_shown(command):
-    code, said, _ = command()
-    assert code == 0
-    assert "weights" in said
-
-
-def test_demo_writes_results_and_tells_the_agreement(command, tmp_path, tiny_weights):
-    output = tmp_path / "demo"
-    code, said, _ = command("demo", "--model", str(tiny_weights), "--output", str(output))
-    assert code == 0
-    assert said.count("IoU") == 2
-    kinds = ("labels.tif", "overlay.png", "probability.tif")
-    assert names(output) == [f"{name}.{kind}" for name in ("example", "text") for kind in kinds]
-
-
-@pytest.mark.skipif(not is_present("starter"), reason="the starter model is not bundled yet")
-def test_bundled_model_finds_the_nuclei_of_the_demo(command, tmp_path):
-    code, said, _ = command("demo", "--output", str(tmp_path))
-    assert code == 0
-    text, example, _ = said.splitlines()
-    assert float(text.split("IoU ")[1].split(",")[0]) > 0.6
-    assert float(example.split("IoU ")[1].split(",")[0]) > 0.4
-
-
-def test_demo_example_is_a_few_whole_nuclei():
-    truth = demo_truth()
-    chosen = np.unique(truth[example_mask(truth)])
-    assert len(chosen) == 3
-    border = np.concatenate([truth[[0, -1]].ravel(), truth[:, [0, -1]].ravel()])
-    assert not set(chosen) & set(border)
-
-
-def test_intersection_over_union():
-    left, right = np.array([1, 1, 0, 0], bool), np.array([0, 1, 1, 0], bool)
-    assert intersection_over_union(left, right) == pytest.approx(1 / 3)
-    assert intersection_over_union(left, ~left) == 0
-    assert intersection_over_union(left & ~left, left & ~left) == 1
-
-
-def test_info_tells_versions_devices_and_weights(command):
-    code, said, _ = command("info")
-    assert code == 0
-    for word in ("torch", "devices", "threads", "weights here", "weights cache"):
-        assert word in said
-
-
-def test_weights_list_shows_every_model_with_its_licence(command):
-    code, said, _ = command("weights", "list")
-    assert code == 0
-    for word in ("starter", "rd64-refined", "rd64", "rd16", "none granted by the authors"):
-        assert word in said
-
-
-def test_weights_path_of_missing_weights_says_how_to_get_them(command, monkeypatch, tmp_path):
-    monkeypatch.setenv("NAPARI_CLIPSEG_CACHE", str(tmp_path))
-    code, _, complaint = command("weights", "path", "rd64-refined")
-    assert (code, complaint.count("\n")) == (2, 1)
-    assert "weights fetch rd64-refined" in complaint
-
-
-def test_weights_are_not_fetched_unless_the_licence_is_accepted(command, monkeypatch, tmp_path):
-    monkeypatch.setenv("NAPARI_CLIPSEG_CACHE", str(tmp_path))
-    code, _, complaint = command("weights", "fetch", "rd64-refined")
-    assert (code, complaint.count("\n")) == (2, 1)
-    assert "no licence" in complaint
-    assert "--yes" in complaint
-
-
-def test_weights_fetch_offline_says_what_to_do(command, monkeypatch, tmp_path):
-    monkeypatch.setenv("NAPARI_CLIPSEG_CACHE", str(tmp_path))
-    monkeypatch.setenv("NAPARI_CLIPSEG_OFFLINE", "1")
-    code, _, complaint = command("weights", "fetch", "rd64-refined", "--yes")
-    assert (code, complaint.count("\n")) == (2, 1)
-    assert "network" in complaint
-
-
-def test_weights_verify_says_what_was_checked(command, tiny_weights):
-    code, said, _ = command("weights", "verify", str(tiny_weights))
-    assert code == 0
-    assert f"{tiny_weights}\nunchecked SHA-256" in said
-
-
-def test_weights_that_are_wrong_are_exit_code_2(command, tiny_weights):
-    code, said, complaint = command("weights", "verify", str(tiny_weights), "--as", "rd64")
-    assert code == 2
-    assert "WRONG" in said
-    assert complaint.count("\n") == 1
-
-
 @pytest.mark.parametrize(
-    ("content", "message"), [(None, "there is no file"), ("nonsense = 1", "nonsense")]
+    ("number", "expected", "said"),
+    [(signal.SIGINT, 130, "napari-clipseg: stopped"), (signal.SIGTERM, 143, "")],
 )
-def test_train_refuses_a_bad_configuration(command, tmp_path, content, message):
-    file = tmp_path / "config.toml"
-    if content is not None:
-        file.write_text(content)
-    code, _, complaint = command("train", str(file), "--output", str(tmp_path / "run"))
+def test_a_signal_in_the_middle_ends_the_run_and_leaves_nothing_half(
+    run, folder, monkeypatch, number, expected, said
+):
+    def stopped(*_):
+        os.kill(os.getpid(), number)
+        time.sleep(5)
+
+    monkeypatch.setattr("napari_clipseg.cli.one_image.label_bands", stopped)
+    code, _, complaint = run("cells.tif", "--prompt", "nuclei")
+    assert (code, complaint.strip()) == (expected, said)
+    assert names(folder / "out") == []
+
+
+def test_too_little_memory_is_one_line_and_exit_code_2(run, folder, monkeypatch):
+    def full(*_, **__):
+        raise MemoryError("Unable to allocate 11 TiB")
+
+    monkeypatch.setattr("napari_clipseg.engine.segmenter.Segmenter.stream", full)
+    code, _, complaint = run("cells.tif", "--prompt", "nuclei")
     assert (code, complaint.count("\n")) == (2, 1)
-    assert message in complaint
+    assert "smaller --tile" in complaint
+    assert names(folder / "out") == []

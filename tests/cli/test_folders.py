@@ -13,7 +13,6 @@ import pytest
 import tifffile
 import zarr
 
-from napari_clipseg.cli import main
 from napari_clipseg.io.opening import open_image
 
 IMAGES = np.random.default_rng(0).integers(1, 4000, (3, 70, 90), dtype=np.uint16)
@@ -28,14 +27,12 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def run(folder, tiny_weights, capsys):
+def run(folder, tiny_weights, command):
     """Run ``segment`` on the folder ``in`` or other inputs; return exit code, stdout, stderr."""
 
     def run(*arguments, images="in", output="out"):
-        files = [str(folder / images), "--model", str(tiny_weights)]
-        with pytest.raises(SystemExit) as leaving:
-            main(["segment", *files, "--output", str(folder / output), *map(str, arguments)])
-        return leaving.value.code, *capsys.readouterr()
+        files = (folder / images, "--model", tiny_weights, "--output", folder / output)
+        return command("segment", *files, *arguments)
 
     return run
 
@@ -116,6 +113,12 @@ def test_a_recipe_gives_options_and_the_command_line_wins(run, folder):
     assert sorted(probabilities(folder, "two")) == [f"{i}.other.probability.tif" for i in range(3)]
 
 
+def test_one_text_in_a_recipe_is_one_prompt(run, folder):
+    (folder / "run.toml").write_text('prompt = "nuclei"\n')
+    assert run("--recipe", folder / "run.toml", images="in/0.tif")[0] == 0
+    assert list(probabilities(folder)) == ["0.nuclei.probability.tif"]
+
+
 def test_the_recipe_of_a_run_repeats_it(run, folder):
     run("-p", "nuclei", "--zoom", "2", "--min-size", "2", images="in/0.tif")
     recipe = folder / "out" / "0.recipe.json"
@@ -160,6 +163,7 @@ def test_options_that_cannot_work_are_refused(run, arguments, message):
 def test_a_folder_without_images_and_results_among_images_are_refused(run, folder):
     (folder / "empty").mkdir()
     assert "holds no image" in run("-p", "nuclei", images="empty")[2]
+    assert "no file matches the pattern" in run("-p", "nuclei", images="in/*.png")[2]
     assert "holds the images" in run("-p", "nuclei", output="in")[2]
 
 
@@ -177,22 +181,21 @@ def test_zarr_in_zarr_out(run, folder):
     assert run(*options, "--probability", "uint8", "--resume", images="a.zarr")[1].count("skipped")
 
 
-def test_features_are_kept_found_again_and_pruned(run, folder, capsys, monkeypatch):
+def test_features_are_kept_found_again_and_pruned(run, folder, command, monkeypatch):
     run("-p", "nuclei", output="plain")
     kept = folder / "features"
     assert run("-p", "nuclei", "--features", kept)[0] == 0
     assert_equal(probabilities(folder), probabilities(folder, "plain"))
     monkeypatch.setattr("napari_clipseg.engine.network.Network.encode", None)
     assert run("-p", "cells", "--features", kept, output="later")[0] == 0
-    for command, expected in (
+    for words, expected in (
         (("list", kept), "3 encoded images"),
         (("prune", kept, "--budget", "0"), "removed 0-"),
         (("list", kept), "0 encoded images, 0.0 MB"),
     ):
-        with pytest.raises(SystemExit) as leaving:
-            main(["features", *map(str, command)])
-        assert leaving.value.code == 0
-        assert expected in capsys.readouterr().out
+        code, said, _ = command("features", *words)
+        assert code == 0
+        assert expected in said
 
 
 def test_a_budget_below_one_image_is_one_clear_error(run, folder):

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_clipseg.train import shapes
 from napari_clipseg.train.dataset import Concept, Scene
-from napari_clipseg.train.mosaic import SIDE
-from napari_clipseg.train.shapes import Mask, blurred, smooth_noise
+from napari_clipseg.train.generated import shapes
+from napari_clipseg.train.generated.canvas import SIDE, to_uint8
+from napari_clipseg.train.generated.shapes import Mask, blurred, smooth_noise
 
 COLOURS: dict[str, tuple[float, float, float]] = {
     "red": (0.85, 0.12, 0.12),
@@ -139,7 +139,7 @@ def objects(rng: np.random.Generator) -> Scene:
             bits[mask] = 1 << index
     image = blurred(image, rng.uniform(0.3, 1.0))
     image += rng.normal(0, rng.uniform(0, 0.04), image.shape[:2])[..., None]
-    return Scene(_to_uint8(image), bits, _concepts(rng, kinds, ground), "plain")
+    return Scene(to_uint8(image), bits, _concepts(rng, kinds, ground), "plain")
 
 
 def textures(rng: np.random.Generator) -> Scene:
@@ -157,7 +157,7 @@ def textures(rng: np.random.Generator) -> Scene:
         Concept(f"{name} area", _area_texts(name), 1 << names.index(name) if name in names else 0)
         for name in TEXTURES
     ]
-    return Scene(_to_uint8(image), (1 << parts).astype(np.uint8), tuple(concepts), "plain")
+    return Scene(to_uint8(image), (1 << parts).astype(np.uint8), tuple(concepts), "plain")
 
 
 def _area_texts(texture: str) -> tuple[str, ...]:
@@ -272,7 +272,3 @@ def _altered(rng: np.random.Generator, phrase: Look, kinds: Sequence[Look], grou
         "size": list(WIDTHS) if "line" in NOUNS[phrase.noun] else list(SIZES),
     }
     return dataclasses.replace(phrase, **{part: str(rng.choice(choices[part]))})
-
-
-def _to_uint8(image: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return (np.clip(image, 0, 1) * 255).astype(np.uint8)

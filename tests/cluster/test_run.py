@@ -31,7 +31,7 @@ from napari_clipseg.errors import (
 
 pytestmark = pytest.mark.slow
 
-CLUSTER_GUIDE = Path(__file__).parents[1] / "docs" / "cluster.md"
+CLUSTER_GUIDE = Path(__file__).parents[2] / "docs" / "cluster.md"
 PROMPTS = ["nuclei", "background"]
 OPTIONS = {"device": "cpu", "tile": 64, "overlap": 16}
 

@@ -10,10 +10,8 @@ from PIL import Image
 from scipy import ndimage
 
 from napari_clipseg.train.dataset import Concept, Scene
-from napari_clipseg.train.shapes import cells, smooth_noise
-
-SIDE = 160
-"""Side in pixels of generated pictures: more than a tile, so that tiles can be cut from them."""
+from napari_clipseg.train.generated.canvas import SIDE
+from napari_clipseg.train.generated.shapes import cells, smooth_noise
 
 
 def mosaic(

@@ -1,0 +1,27 @@
+"""Every generator of scenes, by name. A new one is an entry of :data:`GENERATORS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from napari_clipseg.train.dataset import Scene
+from napari_clipseg.train.generated.appearance import objects, textures
+from napari_clipseg.train.generated.land import aerial, town
+from napari_clipseg.train.generated.microscopy import fluorescence, membranes
+from napari_clipseg.train.generated.vessels import retina, vessels
+
+Maker = Callable[[np.random.Generator], Scene]
+
+GENERATORS: dict[str, Maker] = {
+    "objects": objects,
+    "textures": textures,
+    "fluorescence": fluorescence,
+    "membranes": membranes,
+    "vessels": vessels,
+    "retina": retina,
+    "aerial": aerial,
+    "town": town,
+}
+"""Name -> what draws a scene; the random generator decides everything."""

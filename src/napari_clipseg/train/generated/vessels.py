@@ -1,0 +1,65 @@
+"""Generated pictures of blood vessels: angiograms, and the back of the eye."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from napari_clipseg.train.dataset import Scene
+from napari_clipseg.train.generated import shapes
+from napari_clipseg.train.generated.canvas import (
+    SIDE,
+    camera,
+    random_ellipse,
+    scene,
+    to_uint8,
+)
+from napari_clipseg.train.generated.shapes import Mask, blurred, smooth_noise
+
+
+def vessels(rng: np.random.Generator) -> Scene:
+    """Return branching vessels, dark on a retina or bright in an angiogram."""
+    mask = shapes.tree(rng, SIDE, rng.uniform(2, 8))
+    ground = 0.1 * smooth_noise(rng, SIDE, rng.uniform(3, 50))
+    colour = rng.uniform((0.5, 0.2, 0.05), (1.0, 0.55, 0.35))
+    if rng.random() < 0.4:
+        colour = np.full(3, rng.uniform(0.15, 0.7))
+    contrast = rng.uniform(1.5, 2.5) if colour[1] == colour[2] < 0.4 else rng.uniform(0.35, 0.8)
+    strength = blurred(mask.astype(np.float32), rng.uniform(0.4, 1.2))[..., None]
+    image = (1 + ground[..., None]) * colour * (1 + (contrast - 1) * strength)
+    pixels = camera(rng, image.astype(np.float32), gain=rng.uniform(0.8, 1.0))
+    return scene(pixels, mask.astype(np.uint8), {"blood-vessel": 1, "nucleus": 0})
+
+
+def retina(rng: np.random.Generator) -> Scene:
+    """Return part of an eye's background: dark vessels on smooth orange, black around the field."""
+    width = rng.uniform(1.5, 5)
+    mask = shapes.tree(rng, SIDE, width) | shapes.tree(rng, SIDE, 0.6 * width)
+    ground = 0.06 * smooth_noise(rng, SIDE, rng.uniform(4, 20)) + 0.1 * smooth_noise(rng, SIDE, 60)
+    image = rng.uniform((0.5, 0.16, 0.02), (0.95, 0.5, 0.3)) * (1 + ground[..., None])
+    if rng.random() < 0.4:
+        disc = random_ellipse(rng, (10, 25), 1.2).astype(np.float32)
+        image += blurred(disc, rng.uniform(1, 4))[..., None] * (np.array([1, 0.85, 0.5]) - image)
+    darker = rng.uniform((0.65, 0.4, 0.5), (0.95, 0.75, 0.9))
+    strength = blurred(mask.astype(np.float32), rng.uniform(0.4, 0.9))[..., None]
+    image *= 1 + (darker - 1) * strength
+    if rng.random() < 0.25:
+        image = np.repeat(image[..., 1:2] * rng.uniform(1, 1.8), 3, 2)
+    if rng.random() < 0.5:
+        inside = _field_of_view(rng)
+        image *= inside[..., None]
+        mask &= inside
+    image = image * rng.uniform(0.6, 1.1) + rng.normal(0, rng.uniform(0.004, 0.02), image.shape)
+    return scene(to_uint8(image), mask.astype(np.uint8), {"blood-vessel": 1, "nucleus": 0})
+
+
+def _field_of_view(rng: np.random.Generator) -> Mask:
+    """Return the part of the square inside the round opening of a camera."""
+    radius = rng.uniform(0.5, 1.2) * SIDE
+    towards = rng.uniform(0, 2 * math.pi)
+    reach = radius - rng.uniform(0, 0.45) * SIDE
+    centre = SIDE / 2 + reach * np.array([math.cos(towards), math.sin(towards)])
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    inside: Mask = np.hypot(rows - centre[0], columns - centre[1]) < radius
+    return inside
