@@ -9,6 +9,7 @@ from napari_clipseg.engine.segmenter import Segmenter
 from napari_clipseg.errors import (
     EngineError,
     FeaturesInvalid,
+    OutOfMemory,
     OutputError,
     PromptError,
     SettingError,
@@ -300,3 +301,9 @@ def test_other_settings_share_the_loaded_model(tiny_model):
         one.with_settings(zoom=0.0)
     with pytest.raises(SettingError, match="batch"):
         one.with_settings(batch=0)
+
+
+def test_a_tile_that_does_not_fit_into_memory_is_said(tiny_model):
+    segmenter = Segmenter(tiny_model, device="cpu", tile=32_000_000)
+    with pytest.raises(OutOfMemory, match="32000000 x 32000000 pixels do not fit"):
+        segmenter.probability(np.zeros((40, 40), np.uint8), "nuclei", contrast=(0, 1))

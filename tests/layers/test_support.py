@@ -3,7 +3,7 @@ from __future__ import annotations
 import dask.array as da
 import numpy as np
 import pytest
-from napari.layers import Image
+from napari.layers import Image, Labels
 
 from napari_clipseg.errors import OutOfMemory, PromptError, UnsupportedLayer
 from napari_clipseg.layers import support as module
@@ -125,17 +125,40 @@ def test_a_shape_on_a_plane_that_is_not_shown_brings_its_plane(viewer):
     np.testing.assert_array_equal(prompt.image, data[3])
 
 
-def test_a_far_example_of_a_huge_stack_is_not_searched_for(viewer, monkeypatch):
-    monkeypatch.setattr(module, "SEARCH_PX", 2 * 42)
-    image = viewer.add_image(np.zeros((9, 6, 7)))
+def test_an_example_far_from_the_plane_shown_of_a_large_stack_is_found(viewer):
+    image = viewer.add_image(da.zeros((400, 512, 512), np.uint8, chunks=(1, 512, 512)))
     layer = viewer.add_layer(paint_example(image))
+    viewer.dims.set_point(0, 0)
+    layer.data[399, 500, 7] = 1
+    prompt = read_support(viewer, layer, read_query(viewer, image))
+    assert np.argwhere(prompt.mask).tolist() == [[500, 7]]
+
+
+@pytest.mark.parametrize(
+    ("limit", "of_layer"),
+    [
+        ("SEARCH_BYTES", lambda image: paint_example(image)),
+        ("SEARCH_LAZY_BYTES", lambda image: Labels(da.from_array(far_label(), chunks=(1, 6, 7)))),
+    ],
+)
+def test_how_far_an_example_was_searched_for_is_said(viewer, monkeypatch, limit, of_layer):
+    monkeypatch.setattr(module, limit, 2 * 42)
+    image = viewer.add_image(np.zeros((9, 6, 7)))
+    layer = viewer.add_layer(of_layer(image))
+    if limit == "SEARCH_BYTES":
+        layer.data[2, 1, 1] = 1
     viewer.dims.set_point(0, 4)
     query = read_query(viewer, image)
-    layer.data[2, 1, 1] = 1
-    with pytest.raises(PromptError, match="as it is shown, or near"):
+    with pytest.raises(PromptError, match=r"nor on the 2 nearest to it; .* go to the plane"):
         read_support(viewer, layer, query)
-    layer.data[5, 1, 1] = 1
-    assert read_support(viewer, layer, query).mask.any()
+    viewer.dims.set_point(0, 3)
+    assert read_support(viewer, layer, read_query(viewer, image)).mask[1, 1]
+
+
+def far_label() -> np.ndarray:
+    labels = np.zeros((9, 6, 7), np.uint8)
+    labels[2, 1, 1] = 1
+    return labels
 
 
 def test_an_example_beside_the_image_is_empty(viewer):

@@ -585,6 +585,39 @@ def test_labels_of_other_prompts_on_the_image_are_hidden_by_new_ones(bench, cell
     assert both.visible
 
 
+def test_probability_of_earlier_prompts_steps_back_and_comes_again_with_them(bench, cells):
+    image = bench.viewer.add_image(cells, name="cells")
+    other = bench.viewer.add_image(cells, name="other")
+    mine = bench.viewer.add_image(cells, name="no result")
+    bench.run(other)
+    bench.run(image)
+    bench.run(image, DARK)
+    bright, dark = (bench.layer(f"cells: {each} (probability)") for each in ("bright", "dark"))
+    assert (bright.visible, dark.visible) == (False, True)
+    bench.run(image)
+    assert (bright.visible, dark.visible) == (True, False)
+    bench.run(image, BRIGHT, DARK)
+    assert (bright.visible, dark.visible) == (True, True)
+    others = (mine, image, bench.layer("other: bright (probability)"))
+    assert all(each.visible for each in others)
+
+
+def test_what_a_person_shows_or_hides_stays_so_when_the_same_is_run_again(bench, cells):
+    image = bench.viewer.add_image(cells, name="cells")
+    bench.run(image)
+    bench.run(image, DARK)
+    bright, dark = (bench.layer(f"cells: {each} (probability)") for each in ("bright", "dark"))
+    labels = bench.layer("cells: dark (labels)")
+    bright.visible, dark.visible, labels.visible = True, False, False
+    bench.run(image, DARK, zoom=2.0)
+    bench.controller.relabel()
+    bench.is_idle()
+    assert (bright.visible, dark.visible, labels.visible) == (True, False, False)
+    bench.run(image)
+    bench.run(image, DARK)
+    assert not dark.visible  # a person has hidden it, not a run
+
+
 @pytest.mark.parametrize("let_go", [True, False])
 def test_a_threshold_dragged_during_a_run_that_is_cancelled_holds_for_the_labels(
     bench, cells, let_go
@@ -702,6 +735,30 @@ def test_an_estimate_counts_the_planes_that_are_not_encoded(bench, cells):
     assert bench.view.encoded[-1].endswith("on cpu (20 tiles on 5 planes, encoded already)")
 
 
+def test_an_estimate_passes_over_planes_without_the_region(bench, cells):
+    stack = bench.viewer.add_image(np.stack([cells] * 5), contrast_limits=(0, 255))
+    bench.viewer.dims.set_point(0, 1)
+    roi = bench.viewer.add_labels(np.zeros((5, 32, 40), np.uint8))
+    roi.data[1, 0:12] = 1
+    roi.data[4, 0:20] = 1
+    bench.controller.estimate(RunRequest(stack, (BRIGHT,), region=roi, planes="all planes"))
+    bench.is_idle()
+    assert bench.view.encoded[-1].endswith("on cpu (5 tiles on 2 planes to encode)")
+
+
+def test_of_a_large_stack_planes_spread_over_it_are_looked_at_for_a_region(
+    bench, cells, monkeypatch
+):
+    monkeypatch.setattr("napari_clipseg.widget.estimate.LOOKED_AT_PX", 2 * cells.size)
+    stack = bench.viewer.add_image(np.stack([cells] * 9), contrast_limits=(0, 255))
+    bench.viewer.dims.set_point(0, 0)
+    roi = bench.viewer.add_labels(np.zeros((9, 32, 40), np.uint8))
+    roi.data[:, 0:12] = 1
+    bench.controller.estimate(RunRequest(stack, (BRIGHT,), region=roi, planes="all planes"))
+    bench.is_idle()
+    assert bench.view.encoded[-1].endswith("on cpu (18 tiles on 9 planes to encode)")
+
+
 def test_an_estimate_counts_the_tiles_of_the_region(bench, cells):
     image = bench.viewer.add_image(cells)
     roi = bench.viewer.add_labels(np.zeros((32, 40), np.uint8))
@@ -731,6 +788,8 @@ def test_pixels_that_are_nan_hold_no_data(bench, cells):
     np.testing.assert_array_equal(found[:, :30], cells[:, :30] > 128)
     assert not found[:, 30:].any()
     assert bench.told == []
+    (recipe,) = bench.layer("(probability)").metadata[METADATA_KEY].values()
+    assert Recipe.from_json(recipe).job["options"] == {"nodata": "nan"}
 
 
 def test_a_plane_with_nan_can_be_kept_on_disk(bench, cells):

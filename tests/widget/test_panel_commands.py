@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QFileDialog
 
-from napari_clipseg.widget import commands, panel
+from napari_clipseg.widget import commands, panel, preset_menu
 from napari_clipseg.widget.request import RunRequest
 
 pytestmark = pytest.mark.display
@@ -173,7 +173,7 @@ def test_a_malformed_file_of_presets_is_one_sentence_and_the_panel_opens(
 ):
     path = tmp_path / "presets.toml"
     path.write_text("[broken", encoding="utf-8")
-    monkeypatch.setattr(panel, "own_presets_path", lambda: path)
+    monkeypatch.setattr(preset_menu, "own_presets_path", lambda: path)
     notification_manager.records.clear()
     opened = panel.Panel(make_napari_viewer_proxy(), engine)
     (told,) = [record.message for record in notification_manager.records]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import runpy
 import shlex
 from typing import Any
@@ -130,6 +131,7 @@ def test_what_the_command_line_cannot_say_stands_in_comments_and_the_rest_is_tak
     viewer, image, tiny_weights
 ):
     example = viewer.add_labels(np.ones((3, 70, 90), np.uint8), name="painted")
+    example.data[:, 9:] = 0
     rows = (
         PromptRow(1, "nuclei", example=example, text_share=0.3),
         PromptRow(2, "background", negative=True, threshold=0.6),
@@ -142,7 +144,7 @@ def test_what_the_command_line_cannot_say_stands_in_comments_and_the_rest_is_tak
     assert all(each.startswith("# ") for each in comments)
     told = "\n".join(comments)
     for words in (
-        "'painted' has no file",
+        "write_example(",
         "whole plane",
         "One plane",
         "mixed alike",
@@ -169,12 +171,89 @@ def test_contrast_limits_are_copied_with_all_their_digits(viewer, image, tmp_pat
     assert "--contrast=0.1,123456789.25" in text
 
 
-def test_a_drawn_example_is_to_be_saved_as_labels(viewer, image):
-    drawn = viewer.add_shapes([[(1, 1), (1, 9), (9, 9), (9, 1)]], name="drawn")
-    rows = (PromptRow(1, example=drawn),)
+def run_command(text: str, viewer: Any, tmp_path: Any, monkeypatch: Any) -> list[Any]:
+    """Do what a person does with a copied command: the comments' code first, then the line."""
+    monkeypatch.chdir(tmp_path)
+    *comments, line = text.splitlines()
+    code = [each[2:] for each in comments if each[2:].startswith(("from ", "write_example("))]
+    exec("\n".join(code), {"viewer": viewer})
+    with pytest.raises(SystemExit) as leaving:
+        main(shlex.split(line)[1:])
+    assert leaving.value.code == 0
+    return [tifffile.imread(each) for each in sorted(tmp_path.glob("results/*probability*.tif"))]
+
+
+@pytest.mark.parametrize("where", ["drawn", "one label of two", "other plane", "other image"])
+def test_the_command_line_repeats_a_run_with_an_example(
+    viewer, image, picture, tiny_weights, tmp_path, monkeypatch, where
+):
+    mask = np.zeros(picture.shape, np.uint8)
+    mask[1, 40:60, 10:30], mask[1, 10:30, 10:30], mask[2, 5:9, 5:9] = 1, 2, 3
+    row = PromptRow(1, label_value={"other plane": 3}.get(where), threshold=0.4)
+    if where == "drawn":
+        box = [(1, 10, 10), (1, 10, 30), (1, 30, 30), (1, 30, 10)]
+        row = dataclasses.replace(row, example=viewer.add_shapes([box], name="drawn"))
+    else:
+        row = dataclasses.replace(row, example=viewer.add_labels(mask, name="painted"))
+        row.example.selected_label = 2
+    if where == "other image":
+        limits = {"contrast_limits": (30, 99)}
+        other = viewer.add_image(255 - picture.astype(np.float32), name="other", **limits)
+        row = dataclasses.replace(row, example_image=other)
+    asked = request(image, tiny_weights, row)
+    made = run_command(as_command(viewer, asked, ResultSettings()), viewer, tmp_path, monkeypatch)
+    expected, _ = segment_layer(viewer, image, row, model=str(tiny_weights), device="cpu")
+    np.testing.assert_allclose(made[0], expected.data[1], atol=2e-3)
+    assert (tmp_path / "SUPPORT.tif").exists() is (where in ("other plane", "other image"))
+
+
+def test_the_command_line_repeats_a_run_on_pixels_that_are_nan(
+    viewer, tiny_weights, tmp_path, monkeypatch
+):
+    gaps = np.random.default_rng(0).random((70, 90), np.float32)
+    gaps[:, 60:] = np.nan
+    tifffile.imwrite(tmp_path / "gaps.tif", gaps)
+    (image,) = viewer.open(str(tmp_path / "gaps.tif"), name="gaps")
+    image.contrast_limits = (0, 1)
+    row = PromptRow(1, "nuclei", threshold=0.4)
+    text = as_command(viewer, request(image, tiny_weights, row), ResultSettings())
+    assert "--nodata nan" in text
+    (made,) = run_command(text, viewer, tmp_path, monkeypatch)
+    expected, _ = segment_layer(viewer, image, row, model=str(tiny_weights), device="cpu")
+    np.testing.assert_allclose(made, expected.data, atol=2e-3)
+    assert not expected.data[:, 60:].any()
+
+
+def test_a_value_that_means_nothing_to_the_file_but_not_to_the_panel_is_named(
+    viewer, tiny_weights, tmp_path, monkeypatch
+):
+    pixels = np.random.default_rng(0).integers(0, 9, (70, 90), np.uint8)
+    tag = (42113, "s", 0, "0", True)  # GDAL_NODATA
+    tifffile.imwrite(tmp_path / "coded.tif", pixels, extratags=[tag])
+    (image,) = viewer.open(str(tmp_path / "coded.tif"), name="coded")
+    image.contrast_limits = (0, 9)
+    row = PromptRow(1, "nuclei", threshold=0.4)
+    text = as_command(viewer, request(image, tiny_weights, row), ResultSettings())
+    (made,) = run_command(text, viewer, tmp_path, monkeypatch)
+    expected, _ = segment_layer(viewer, image, row, model=str(tiny_weights), device="cpu")
+    np.testing.assert_allclose(made, expected.data, atol=2e-3)
+
+
+def test_an_example_that_is_not_painted_yet_is_told(viewer, image):
+    rows = (PromptRow(1, example=viewer.add_labels(np.zeros((3, 70, 90), np.uint8), name="empty")),)
     text = as_command(viewer, RunRequest(image, rows), ResultSettings())
-    assert "# 'drawn' is drawn: save it as labels" in text
-    assert "--support-mask EXAMPLE.tif" in text
+    assert "# There is no example yet. Nothing is painted with label 1 of 'empty'" in text
+
+
+def test_the_python_text_names_the_label_that_is_selected_and_the_contrast_under_it(viewer, image):
+    painted = viewer.add_labels(np.ones((3, 70, 90), np.uint8), name="painted")
+    other = viewer.add_image(np.ones((70, 90)), name="other", contrast_limits=(0, 3))
+    painted.selected_label = 7
+    rows = (PromptRow(1, example=painted, example_image=other),)
+    text = as_python(viewer, RunRequest(image, rows, contrast="auto"), ResultSettings())
+    assert "label_value=7" in text
+    assert "viewer.layers['other'].contrast_limits = (0.0, 3.0)" in text
+    assert "viewer.layers[\"my 'stack'\"].contrast_limits" not in text
 
 
 def test_without_an_image_the_text_says_so(viewer):

@@ -13,10 +13,11 @@ import zarr
 from distributed import WorkerPlugin, get_worker
 
 from napari_clipseg.cluster.job import Run, opened, writing
-from napari_clipseg.engine.parts import ImageParts, RowsWanted, Span, torch_threads
+from napari_clipseg.engine.parts import ImageParts, RowsWanted, Span
 from napari_clipseg.engine.pixels import Pixels
 from napari_clipseg.engine.prompts import as_prompts, is_single
 from napari_clipseg.engine.segmenter import Segmenter
+from napari_clipseg.engine.threads import torch_threads
 
 
 class RunPlugin(WorkerPlugin):

@@ -25,7 +25,7 @@ from napari_clipseg.engine.prompts import Prompt, as_prompts, is_single
 from napari_clipseg.engine.region import Region
 from napari_clipseg.engine.tiling import Tile, TilePlan
 from napari_clipseg.engine.validity import Valid
-from napari_clipseg.errors import SettingError
+from napari_clipseg.errors import OutOfMemory, SettingError
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -87,8 +87,14 @@ class TiledNetwork:
 
     def read(self, pixels: Pixels, tiles: Sequence[int]) -> Tensor:
         """Return what the network sees of the tiles of these numbers: RGB (B, 3, S, S)."""
-        read = [read_tile(pixels, self.plan.tiles[number], self.tile) for number in tiles]
-        return self.network.staged(torch.stack(read))
+        try:
+            read = [read_tile(pixels, self.plan.tiles[number], self.tile) for number in tiles]
+            return self.network.staged(torch.stack(read))
+        except MemoryError as error:
+            raise OutOfMemory(
+                f"{len(tiles)} tiles of {self.tile} x {self.tile} pixels do not fit into memory; "
+                "use a smaller tile or batch"
+            ) from error
 
     def encoding(
         self, pixels: Pixels, batches: Iterable[tuple[int, ...]]

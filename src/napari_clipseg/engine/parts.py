@@ -6,14 +6,12 @@ order: put together they equal its result bit for bit, wherever and whenever eac
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from napari_clipseg.engine.pixels import Pixels
 from napari_clipseg.engine.prompts import Prompt
@@ -93,14 +91,3 @@ class RowsWanted:
         if start < end:
             part = values[:, start - first : end - first]
             self.values[:, start - self._start : end - self._start] = part
-
-
-@contextmanager
-def torch_threads(count: int) -> Iterator[None]:
-    """Compute with so many threads of torch: on CPUs another number may round otherwise."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

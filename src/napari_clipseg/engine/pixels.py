@@ -229,5 +229,5 @@ def _check_finite(values: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> Non
     if values.dtype.kind == "f" and not np.isfinite(values[valid]).all():
         raise ImageError(
             "the image holds NaN or infinite pixels; replace them first, e.g. with "
-            "numpy.nan_to_num(image), or say nodata=numpy.nan if NaN means that there is no data"
+            "numpy.nan_to_num(image), or give NaN as the nodata value if nothing is there"
         )

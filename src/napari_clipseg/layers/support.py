@@ -43,9 +43,15 @@ if TYPE_CHECKING:
 CHUNK_PX = 512
 """Side of the chunks of an example that is too large for memory."""
 
-SEARCH_PX = 1 << 24
-"""So many labels are searched for an example that is not on the plane of the image: a person
-waits for it, and more would take longer than 50 ms."""
+SEARCH_BYTES = 1 << 33
+"""So many bytes of labels in memory are searched for an example that is not on the plane of the
+image. A person waits for it: it takes less than a second."""
+
+SEARCH_LAZY_BYTES = 1 << 26
+"""The same for labels that are on disk, or computed when they are read."""
+
+BAND_BYTES = 1 << 20
+"""So much is compared at once: it stays in the processor's cache."""
 
 
 def read_support(
@@ -131,22 +137,46 @@ def _painted_planes(
     The plane on the image itself, which was looked at before, is left out of painted layers.
     """
     here = plane_at(viewer, layer, displayed_axes(viewer, image), world_point(viewer, image))
+
+    def steps(plane: Plane) -> int:
+        return steps_between(plane.index, here.index)
+
     if label is None:
-        planes = shapes_planes(layer, here.axes)
-    else:
-        sizes = zip(here.index, spatial_shape(layer), strict=True)
-        ranges = [[None] if i is None else range(size) for i, size in sizes]
-        everywhere = (Plane(index, here.axes) for index in itertools.product(*ranges))
-        planes = [plane for plane in everywhere if plane != here]
-    planes.sort(key=lambda plane: steps_between(plane.index, here.index))
-    if label is None:
-        yield from planes
+        yield from sorted(shapes_planes(layer, here.axes), key=steps)
         return
+    sizes = zip(here.index, spatial_shape(layer), strict=True)
+    ranges = [[None] if i is None else range(size) for i, size in sizes]
+    everywhere = (Plane(index, here.axes) for index in itertools.product(*ranges))
+    planes = sorted((plane for plane in everywhere if plane != here), key=steps)
     data = full_resolution(layer)
-    budget = SEARCH_PX // math.prod(spatial_shape(layer)[axis] for axis in here.axes)
-    for plane in planes[:budget]:
-        if (np.asarray(plane.of(data)[:, :]) == label).any():
+    pixels = math.prod(spatial_shape(layer)[axis] for axis in here.axes)
+    most = _search_bytes(data) // (pixels * data.dtype.itemsize)
+    for plane in planes[:most]:
+        if _is_painted(plane.of(data), label):
             yield plane
+    if len(planes) > most:
+        raise PromptError(
+            f"Nothing is painted with label {label} of '{layer.name}' on the plane that is shown, "
+            f"nor on the {most} nearest to it; to look at all would take too long: go to the "
+            "plane of the example."
+        )
+
+
+def _search_bytes(data: Any) -> int:
+    """Return how much of the data of a label layer may be searched."""
+    in_memory = isinstance(data, np.ndarray) and not isinstance(data, np.memmap)
+    return SEARCH_BYTES if in_memory else SEARCH_LAZY_BYTES
+
+
+def _is_painted(plane: Any, label: int) -> bool:
+    """Return whether a plane (H, W) has a label.
+
+    One that is not in memory is read at once: its chunks are seldom as flat as a band.
+    """
+    labels = np.asarray(plane[:, :])
+    rows = max(BAND_BYTES // (labels.shape[1] * labels.itemsize), 1)
+    bands = (labels[y0 : y0 + rows] for y0 in range(0, len(labels), rows))
+    return any((band == label).any() for band in bands)
 
 
 def paint_example(image: Image) -> Labels:

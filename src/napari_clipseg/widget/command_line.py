@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari.layers import Shapes
+import numpy as np
 
 from napari_clipseg.errors import ClipSegError
+from napari_clipseg.io.opening import open_image
 from napari_clipseg.layers.geometry import shown_plane
 from napari_clipseg.layers.planes import SHOWN
 from napari_clipseg.layers.query import AS_DISPLAYED
 from napari_clipseg.layers.regions import WHOLE
-from napari_clipseg.widget.request import ResultSettings, RunRequest
+from napari_clipseg.widget.example_file import example_of
+from napari_clipseg.widget.request import PromptRow, ResultSettings, RunRequest
+from napari_clipseg.widget.script import example_request
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -22,8 +26,11 @@ if TYPE_CHECKING:
 OUTPUT = "results"
 """Folder that the command line writes to."""
 
-IMAGE_FILE, EXAMPLE_FILE = "IMAGE.tif", "EXAMPLE.tif"
-"""Stand for layers that have no file."""
+IMAGE_FILE = "IMAGE.tif"
+"""Stands for a layer that has no file."""
+
+EXAMPLE_FILE, SUPPORT_FILE = "EXAMPLE.tif", "SUPPORT.tif"
+"""What a line in napari's console writes: the example, and the image under it."""
 
 PLAIN = ("{}",)
 
@@ -46,7 +53,7 @@ def as_command(viewer: Viewer, request: RunRequest, results: ResultSettings) -> 
     if request.image is None:
         return "# The panel has no image: choose one, then copy again."
     words = ["napari-clipseg", "segment", _file(request.image, IMAGE_FILE), "--output", OUTPUT]
-    for part in (_prompts(request), _image(viewer, request), _engine(request)):
+    for part in (_prompts(viewer, request), _image(viewer, request), _engine(request)):
         words += part
     words += _labels(request, results)
     comments = [f"# {each}" for each in limits(viewer, request, results)]
@@ -56,7 +63,7 @@ def as_command(viewer: Viewer, request: RunRequest, results: ResultSettings) -> 
 def limits(viewer: Viewer, request: RunRequest, results: ResultSettings) -> Iterator[str]:
     """Yield a sentence for each thing that the command line cannot say."""
     yield from _limits_of_image(viewer, request)
-    yield from _limits_of_prompts(request)
+    yield from _limits_of_prompts(viewer, request)
     positive = [row for row in request.prompts if not row.negative]
     if results.competition and len(request.prompts) > 1:
         yield "Prompts do not compete on the command line: their labels may overlap."
@@ -80,17 +87,12 @@ def _limits_of_image(viewer: Viewer, request: RunRequest) -> Iterator[str]:
         yield "Colours made of several layers need one file that holds them all."
 
 
-def _limits_of_prompts(request: RunRequest) -> Iterator[str]:
+def _limits_of_prompts(viewer: Viewer, request: RunRequest) -> Iterator[str]:
     rows = request.prompts
-    examples = {id(row.example): row.example for row in rows if row.example is not None}
-    for example in examples.values():
-        if isinstance(example, Shapes):
-            yield f"'{example.name}' is drawn: save it as labels, put the path for {EXAMPLE_FILE}."
-        elif example.source.path is None:
-            yield f"'{example.name}' has no file: save it, and put its path for {EXAMPLE_FILE}."
+    examples = [row for row in rows if row.example is not None]
     if examples:
-        yield "All labels of the example count there, not only one."
-    if len(examples) > 1:
+        yield from _writing(viewer, request, examples[0])
+    if len({(row.example, row.label_value, row.example_image) for row in examples}) > 1:
         yield "There is one example there: only the first is named."
     mixes = {row.text_share if row.text else None for row in rows if row.example is not None}
     plain = any(row.example is None for row in rows)
@@ -104,17 +106,31 @@ def _limits_of_prompts(request: RunRequest) -> Iterator[str]:
         yield "Texts are read there as they are, without a template."
 
 
-def _prompts(request: RunRequest) -> Iterator[str]:
+def _writing(viewer: Viewer, request: RunRequest, row: PromptRow) -> Iterator[str]:
+    """Yield what a person does to have the example of a row in a file."""
+    try:
+        _, on_query = example_of(viewer, request)
+    except ClipSegError as error:
+        yield f"There is no example yet. {error}"
+        return
+    files = [EXAMPLE_FILE] if on_query else [EXAMPLE_FILE, SUPPORT_FILE]
+    yield f"Paste these lines, without #, into napari's console first: {' and '.join(files)}"
+    yield "are what was painted or drawn, and are written there."
+    yield "from napari_clipseg.widget.example_file import write_example"
+    yield "from napari_clipseg.widget.request import PromptRow, RunRequest"
+    names = "".join(f", {each!r}" for each in files)
+    yield f"write_example(viewer, {example_request(request, row)}{names})"
+
+
+def _prompts(viewer: Viewer, request: RunRequest) -> Iterator[str]:
     for row in request.prompts:
         if row.text.strip():
             yield from ("--prompt", row.text.strip())
     painted = [row for row in request.prompts if row.example is not None]
-    if painted and painted[0].example is not None:
-        drawn = isinstance(painted[0].example, Shapes)
-        file = EXAMPLE_FILE if drawn else _file(painted[0].example, EXAMPLE_FILE)
-        yield from ("--support-mask", file)
-        if painted[0].example_image is not None:
-            yield from ("--support-image", _file(painted[0].example_image, IMAGE_FILE))
+    if painted:
+        yield from ("--support-mask", EXAMPLE_FILE)
+        if not _is_on_query(viewer, request):
+            yield from ("--support-image", SUPPORT_FILE)
         if painted[0].text.strip():
             yield from ("--mix", f"{painted[0].text_share:g}")
 
@@ -132,6 +148,33 @@ def _image(viewer: Viewer, request: RunRequest) -> Iterator[str]:
         yield f"--contrast={float(low)!r},{float(high)!r}"
     if request.channels is not None and isinstance(request.channels[0], int):
         yield from ("--channels", ",".join(map(str, request.channels)))
+    yield from _nodata(viewer, request)
+
+
+def _nodata(viewer: Viewer, request: RunRequest) -> Iterator[str]:
+    """Yield the option for gaps: to the panel NaN alone is one, whatever the file says."""
+    image = request.image
+    assert image is not None, "the caller has looked"
+    if np.dtype(image.dtype).kind == "f" or _file_has_nodata(viewer, request):
+        yield from ("--nodata", "nan")
+
+
+def _file_has_nodata(viewer: Viewer, request: RunRequest) -> bool:
+    assert request.image is not None, "the caller has looked"
+    if request.image.source.path is None:
+        return False
+    plane = _plane(viewer, request) or ()
+    try:
+        return open_image(Path(request.image.source.path), plane, request.level).nodata is not None
+    except ClipSegError:
+        return False
+
+
+def _is_on_query(viewer: Viewer, request: RunRequest) -> bool:
+    try:
+        return example_of(viewer, request)[1]
+    except ClipSegError:
+        return True
 
 
 def _engine(request: RunRequest) -> Iterator[str]:

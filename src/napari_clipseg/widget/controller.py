@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
-
-from napari.qt.threading import create_worker
+from typing import TYPE_CHECKING
 
 from napari_clipseg.errors import ClipSegError
 from napari_clipseg.widget import phrases
+from napari_clipseg.widget.background import Listener, Worker, in_background
 from napari_clipseg.widget.estimate import Estimator, ask
 from napari_clipseg.widget.events import (
     Event,
@@ -70,7 +69,7 @@ class Controller:
         self._run: Run | None = None
         self._estimator = Estimator(view, self._memory, load, self._on_estimated)
         self._next: tuple[RunRequest, Mapping[int, AnyPrompt]] | None = None
-        self._worker: Any = None
+        self._worker: Worker | None = None
         self._labeller = Labeller(self._shelf, view, self._say_found)
         self._showing = Showing(viewer, view, self._shelf)
         self._why_stopped = ""
@@ -167,8 +166,6 @@ class Controller:
         self._showing.stop()
         if self._run is not None:
             self._run.stop()
-        if self._worker is not None:
-            self._worker.quit()
 
     def _launch(self, run: Run) -> None:
         self._run, self._why_stopped, self._headline, self._remark = run, "", "", ""
@@ -178,19 +175,9 @@ class Controller:
         self._view.show_running(True)
         self._view.show_progress(0, 0)
         self._view.show_status(anew or loading)
-        self._worker = create_worker(
-            perform,
-            run.job,
-            self._load,
-            _start_thread=False,
-            _progress={"desc": "CLIPSeg"},
-            _connect={
-                "yielded": partial(self._on_event, run),
-                "errored": self._on_error,
-                "finished": self._on_finished,
-            },
-        )
-        self._worker.start()
+        listener = Listener(partial(self._on_event, run), self._on_error, self._on_finished)
+        work = partial(perform, run.job, self._load)
+        self._worker = in_background(work, listener, run.stop, bar="CLIPSeg")
 
     def _on_event(self, run: Run, event: Event) -> None:
         if self._closed:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
-
-from napari.qt.threading import create_worker
+from typing import TYPE_CHECKING
 
 from napari_clipseg.engine.prompts import TextPrompt
-from napari_clipseg.layers.query import read_query
+from napari_clipseg.errors import ClipSegError
+from napari_clipseg.layers.query import QueryImage, read_query
 from napari_clipseg.layers.regions import read_region
 from napari_clipseg.widget import phrases
+from napari_clipseg.widget.background import Listener, Worker, in_background
 from napari_clipseg.widget.events import PlaneTask
 from napari_clipseg.widget.failures import translated
 from napari_clipseg.widget.job import Feed, Job, Load, ModelChoice, features_of, segmenter_of
@@ -29,11 +29,16 @@ if TYPE_CHECKING:
     from napari_clipseg.engine.features import Features
     from napari_clipseg.engine.region import Region
     from napari_clipseg.engine.segmenter import Segmenter
+    from napari_clipseg.layers.geometry import Plane
     from napari_clipseg.widget.request import RunRequest
     from napari_clipseg.widget.view import View
 
 ANY_PROMPT = TextPrompt("object")
 """Every prompt takes the decoder as long."""
+
+LOOKED_AT_PX = 1 << 28
+"""So many pixels are looked at for a region that layers mark: a second's work. Of a larger stack
+planes spread over it are looked at, and each stands for those beside it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,6 +48,14 @@ class Estimate:
     segmenter: Segmenter
     features: Features
     on_disk: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Further:
+    """A further plane with something to do: its features, if it was encoded, and its region."""
+
+    features: Features | None
+    region: Region | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,8 +71,10 @@ class Question:
     task : PlaneTask
         The plane that the run would begin with, on which the time is measured.
     job : Job
-    others : tuple of Features or None
-        Of each further plane; None where nothing is encoded.
+    others : tuple of Further
+        Those of the further planes that were looked at.
+    stands_for : float
+        How many planes each of them stands for.
     """
 
     request: RunRequest
@@ -67,18 +82,22 @@ class Question:
     wanted: Wanted
     task: PlaneTask
     job: Job
-    others: tuple[Features | None, ...] = ()
+    others: tuple[Further, ...] = ()
+    stands_for: float = 1.0
 
     def work(self, features: Features) -> Work:
-        """Return what a run would have to do, given the features of its first plane.
-
-        The region is taken to be on every plane as it is on the first.
-        """
+        """Return what a run would have to do, given the features of its first plane."""
         region = self.task.region
-        tiles = _tiles_of(features, region)
-        missing = [tiles if each is None else each.missing(region) for each in self.others]
-        planes = 1 + len(self.others)
-        return Work(features.missing(region) + sum(missing), tiles * planes, planes)
+        tiles = [_tiles_of(features, each.region) for each in self.others]
+        missing = [
+            here if each.features is None else each.features.missing(each.region)
+            for here, each in zip(tiles, self.others, strict=True)
+        ]
+        return Work(
+            features.missing(region) + round(sum(missing) * self.stands_for),
+            _tiles_of(features, region) + round(sum(tiles) * self.stands_for),
+            1 + round(len(self.others) * self.stands_for),
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -122,13 +141,37 @@ def ask(viewer: Viewer, request: RunRequest, memory: Memory) -> Question:
         pace=memory.pace(choice),
         segmenter=memory.segmenter(choice),
     )
+    rest = [plane for plane in planes if plane != query.plane]
+    looked_at = _spread(rest, request, query)
+    others = tuple(_further(viewer, request, memory, query, looked_at))
+    stands_for = len(rest) / max(len(looked_at), 1)
+    return Question(request, read_layers(request, query), wanted, task, job, others, stands_for)
+
+
+def _spread(planes: list[Plane], request: RunRequest, query: QueryImage) -> list[Plane]:
+    """Return the planes on which a region is looked for: all, where it is no layer."""
+    if isinstance(request.region, str):
+        return planes
+    most = max(LOOKED_AT_PX // math.prod(query.data.shape[:2]), 1)
+    return planes[:: -(-len(planes) // most)] if planes else planes
+
+
+def _further(
+    viewer: Viewer,
+    request: RunRequest,
+    memory: Memory,
+    query: QueryImage,
+    planes: list[Plane],
+) -> Iterator[Further]:
+    """Yield those of the planes that have something to do: a run passes over the others."""
     settings = query_settings(request)
-    others = tuple(
-        memory.features(Wanted.of(request, read_query(viewer, query.layer, settings, plane)))
-        for plane in planes
-        if plane != query.plane
-    )
-    return Question(request, read_layers(request, query), wanted, task, job, others)
+    for plane in planes:
+        try:
+            there = read_query(viewer, query.layer, settings, plane)
+            region = read_region(viewer, request.region, there)
+        except ClipSegError:
+            continue
+        yield Further(memory.features(Wanted.of(request, there)), region)
 
 
 def estimate(question: Question, load: Load) -> Generator[Estimate]:
@@ -167,7 +210,7 @@ class Estimator:
         self._view, self._memory, self._load = view, memory, load
         self._on_finished = on_finished
         self._question: Question | None = None
-        self._worker: Any = None
+        self._worker: Worker | None = None
 
     @property
     def busy(self) -> bool:
@@ -178,16 +221,10 @@ class Estimator:
         """Begin to find out."""
         self._question = question
         self._view.show_encoded("measuring …")
-        self._worker = create_worker(
-            estimate,
-            question,
-            self._load,
-            _connect={
-                "yielded": partial(self._on_answer, question),
-                "errored": self._on_error,
-                "finished": self._on_end,
-            },
-        )
+        listener = Listener(partial(self._on_answer, question), self._on_error, self._on_end)
+        work = partial(estimate, question, self._load)
+        # a place takes a moment and cannot be cut short
+        self._worker = in_background(work, listener, stop=_nobody)
 
     def forget(self, layer: Layer) -> None:
         """Let an answer that is still to come be: a layer is not what it was."""
@@ -199,8 +236,6 @@ class Estimator:
         """Stop, and call nobody any more."""
         self._question = None
         self._on_finished = _nobody
-        if self._worker is not None:
-            self._worker.quit()
 
     def _on_answer(self, question: Question, made: Estimate) -> None:
         if question is not self._question:

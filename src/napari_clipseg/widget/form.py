@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
@@ -24,6 +25,7 @@ from napari_clipseg.widget.model_section import ModelSection
 from napari_clipseg.widget.prompt_detail import PromptDetail
 from napari_clipseg.widget.prompt_model import PromptModel
 from napari_clipseg.widget.prompt_table import PromptLine, PromptTable
+from napari_clipseg.widget.request import ResultSettings, RunRequest
 from napari_clipseg.widget.results_section import ResultsSection
 
 if TYPE_CHECKING:
@@ -59,6 +61,45 @@ class Form(QWidget):
         """Return the sentences a text is put into: those of a name, or what is typed."""
         text = self.template.currentText().strip()
         return TEMPLATES.get(text, (text,))
+
+    def request(self) -> RunRequest:
+        """Return what the form says now."""
+        return RunRequest(
+            prompts=self.prompts.prompts(),
+            templates=self.templates(),
+            **self.image.choices(),
+            **self.model.choices(),
+        )
+
+    def thresholds(self) -> Mapping[int, float]:
+        """Return the threshold of every row, by key, as it is set now."""
+        return {each.row.key: each.row.threshold for each in self.prompts.entries}
+
+    def result_settings(self) -> ResultSettings:
+        """Return how labels are to be made, as it is set now."""
+        return self.results.settings()
+
+    def show_status(self, text: str) -> None:
+        """Say in one line how things stand."""
+        self.status.setText(text)
+
+    def show_encoded(self, text: str) -> None:
+        """Say what is encoded, or what encoding would cost."""
+        self.encoded.setText(f"{text[:1].upper()}{text[1:]}")
+
+    def show_progress(self, done: int, total: int) -> None:
+        """Show how many tiles are done; a total of 0 is not known yet."""
+        self.progress.setRange(0, total)
+        self.progress.setValue(done)
+
+    def show_presence(self, sentences: Mapping[int, str]) -> None:
+        """Say of rows, by key, whether what they ask for was found."""
+        for key, text in sentences.items():
+            self.prompts.say(key, text)
+
+    def suggest_threshold(self, threshold: float) -> None:
+        """Take over a recommended threshold for the rows for which nobody chose one."""
+        self.prompts.suggest_threshold(threshold)
 
     def _make_prompts(self) -> None:
         self.line.setToolTip(

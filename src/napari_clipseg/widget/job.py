@@ -51,6 +51,10 @@ class ModelChoice:
         return cls(request.model, request.device, request.precision)
 
 
+PIXELS_TOGETHER = 256**2
+"""A run can be cancelled between batches, so that on a CPU one holds a single tile of CLIPSeg, for
+which larger ones gain nothing. The starter's small tiles are a third faster four at a time."""
+
 Load: TypeAlias = "Callable[[ModelChoice], Segmenter]"
 """How a segmenter of zoom 1 is made."""
 
@@ -111,8 +115,9 @@ def load_segmenter(choice: ModelChoice) -> Segmenter:
     from napari_clipseg.engine.segmenter import Segmenter
 
     segmenter = Segmenter(choice.model, device=choice.device, precision=choice.precision)
-    # a run can be cancelled between batches; on a CPU larger ones gain nothing
-    return segmenter.with_settings(batch=1) if segmenter.device == "cpu" else segmenter
+    if segmenter.device != "cpu":
+        return segmenter
+    return segmenter.with_settings(batch=PIXELS_TOGETHER // segmenter.tile**2 or 1)
 
 
 def perform(job: Job, load: Load) -> Generator[Event]:
@@ -125,17 +130,22 @@ def perform(job: Job, load: Load) -> Generator[Event]:
     """
     with translated():
         loaded = job.segmenter or load(job.choice)
-        warm_label_colours()
+        from napari_clipseg.engine.threads import a_core_spared
+
         yield Loaded(loaded, tuple(_remark(loaded, each) for each in job.prompts))
+        if job.stop.is_set():
+            return
+        warm_label_colours()
         segmenter = segmenter_of(job, loaded)
         described = tuple(
             Recipe.of(segmenter, [each], (0.0, 1.0), segmenter.threshold) for each in job.prompts
         )
         run = _Worker(job, segmenter, described)
-        for task in job.feed:
-            if job.stop.is_set():
-                return
-            yield from run.plane(task)
+        with a_core_spared():
+            for task in job.feed:
+                if job.stop.is_set():
+                    return
+                yield from run.plane(task)
 
 
 def segmenter_of(job: Job, loaded: Segmenter) -> Segmenter:
@@ -222,8 +232,10 @@ class _Worker:
         return self.done + done.total - done.index + to_come * each
 
     def _recipes(self, task: PlaneTask, features: Features) -> tuple[Recipe, ...]:
+        nodata = nodata_of(task.image)
+        read = {} if nodata is None else {"options": {"nodata": str(nodata)}}
         return tuple(
-            dataclasses.replace(each, contrast=features.contrast, job=dict(task.record))
+            dataclasses.replace(each, contrast=features.contrast, job={**task.record, **read})
             for each in self.described
         )
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from napari.qt.threading import create_worker
-
+from napari_clipseg.widget.background import Listener, Worker, in_background
 from napari_clipseg.widget.labelling import Labelled, LabelTask, label_planes
 from napari_clipseg.widget.labels_of_run import LabelsOfRun
 from napari_clipseg.widget.notices import report
@@ -42,7 +41,7 @@ class Labeller:
     def __init__(self, shelf: Shelf, view: View, on_done: Callable[[], None]) -> None:
         self._shelf, self._view, self._on_done = shelf, view, on_done
         self.labels: LabelsOfRun | None = None
-        self._worker: Any = None
+        self._worker: Worker | None = None
         self._closed = False
 
     @property
@@ -91,8 +90,6 @@ class Labeller:
         """Stop, and call nobody any more."""
         self._closed = True
         self._leave()
-        if self._worker is not None:
-            self._worker.quit()
 
     def _leave(self) -> None:
         """Make no more of the labels of the last run, and leave none of them hidden."""
@@ -107,15 +104,9 @@ class Labeller:
         task = self.labels.next_task()
         if task is None:
             return
-        self._worker = create_worker(
-            label_planes,
-            task,
-            _connect={
-                "yielded": partial(self._on_labelled, self.labels, task),
-                "errored": self._on_error,
-                "finished": self._on_finished,
-            },
-        )
+        on_value = partial(self._on_labelled, self.labels, task)
+        listener = Listener(on_value, self._on_error, self._on_finished)
+        self._worker = in_background(partial(label_planes, task), listener, task.stop.set)
 
     def _on_labelled(self, labels: LabelsOfRun, task: LabelTask, labelled: Labelled) -> None:
         if not self._closed and labels is self.labels:

@@ -48,7 +48,7 @@ class LabelsOfRun:
         self._pending: list[Plane] = []
         self._done: dict[Plane, Labelled] = {}
         self._asked: set[Plane] = set()
-        self._previewing = self._in_front = False
+        self._previewing = False
         self._stop = threading.Event()
 
     @property
@@ -132,10 +132,7 @@ class LabelsOfRun:
             self._shelf.keep(self.run.query, result)
             add_quietly(self.run.viewer, result.layer)
             result.show(labelled.plane, LabelledPlane(made.legend, made.recipe))
-        if not self._in_front:
-            # once: whoever shows other labels again meanwhile wants to see them
-            self._in_front = True
-            self._shelf.bring_forward(self.run.query, self._layers)
+        self._shelf.bring_forward(self.run.query, self._layers, self.run.results)
 
     def presence(self) -> dict[int, str]:
         """Return for each row one sentence on whether what it asks for was found."""
@@ -188,11 +185,10 @@ class LabelsOfRun:
         """Take the layers that fit the groups; those of another grouping are out of date."""
         before = self._layers
         self._layers = [self._shelf.labels(self.run.query, each.title) for each in self._groups]
-        self._in_front = self._in_front and self._layers == before
         for result in before:
             if result not in self._layers:
                 result.end_preview()
-                result.layer.visible = False
+                self._shelf.set_aside(result.layer)
         for result in self._layers:
             result.begin()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from napari_clipseg.errors import ClipSegError, PromptError
 from napari_clipseg.layers.planes import SHOWN
 from napari_clipseg.layers.query import read_query
 from napari_clipseg.layers.results import is_ours
-from napari_clipseg.layers.support import paint_example, read_support
+from napari_clipseg.layers.support import paint_example
 from napari_clipseg.widget.command_line import as_command
 from napari_clipseg.widget.controller import Controller
 from napari_clipseg.widget.controls import REST_MS
@@ -23,14 +23,9 @@ from napari_clipseg.widget.intention import intention
 from napari_clipseg.widget.job import Load, load_segmenter
 from napari_clipseg.widget.notices import advise
 from napari_clipseg.widget.phrases import sentence
-from napari_clipseg.widget.preset_menu import preset_menu
-from napari_clipseg.widget.presets import (
-    Preset,
-    bundled_presets,
-    own_presets,
-    own_presets_path,
-)
-from napari_clipseg.widget.prompting import query_settings, read_prompts
+from napari_clipseg.widget.preset_menu import offer_presets
+from napari_clipseg.widget.presets import Preset
+from napari_clipseg.widget.prompting import query_settings, read_example, read_prompts
 from napari_clipseg.widget.request import ResultSettings, RunRequest
 from napari_clipseg.widget.script import as_python
 from napari_clipseg.widget.settings import apply_cache_folder, read_settings, watch_settings
@@ -69,42 +64,12 @@ class Panel(Form):
         self._slider_rest = QTimer(self)
         self._slider_rest.setSingleShot(True)
         self._slider_rest.setInterval(REST_MS)
-        self._make_preset_menu()
+        offer_presets(self.presets, self.add_preset)
         self._connect()
         self._follow_viewer()
         self.refill()
         self.image.image.choose(napari_viewer.layers.selection.active)
         self._say_intention()
-
-    def request(self) -> RunRequest:
-        """Return what the form says now."""
-        return RunRequest(
-            prompts=self.prompts.prompts(),
-            templates=self.templates(),
-            **self.image.choices(),
-            **self.model.choices(),
-        )
-
-    def thresholds(self) -> Mapping[int, float]:
-        """Return the threshold of every row, by key, as it is set now."""
-        return {each.row.key: each.row.threshold for each in self.prompts.entries}
-
-    def result_settings(self) -> ResultSettings:
-        """Return how labels are to be made, as it is set now."""
-        return self.results.settings()
-
-    def show_status(self, text: str) -> None:
-        """Say in one line how things stand."""
-        self.status.setText(text)
-
-    def show_encoded(self, text: str) -> None:
-        """Say what is encoded, or what encoding would cost."""
-        self.encoded.setText(f"{text[:1].upper()}{text[1:]}")
-
-    def show_progress(self, done: int, total: int) -> None:
-        """Show how many tiles are done; a total of 0 is not known yet."""
-        self.progress.setRange(0, total)
-        self.progress.setValue(done)
 
     def show_running(self, running: bool) -> None:
         """Show whether a run is going on."""
@@ -119,15 +84,6 @@ class Panel(Form):
             if self._waiting:
                 self._waiting = False
                 self._run_if_ready()
-
-    def show_presence(self, sentences: Mapping[int, str]) -> None:
-        """Say of rows, by key, whether what they ask for was found."""
-        for key, text in sentences.items():
-            self.prompts.say(key, text)
-
-    def suggest_threshold(self, threshold: float) -> None:
-        """Take over a recommended threshold for the rows for which nobody chose one."""
-        self.prompts.suggest_threshold(threshold)
 
     def refill(self, _: Any = None) -> None:
         """Offer the layers that are there now."""
@@ -189,17 +145,6 @@ class Panel(Form):
         ends += [partial(each.disconnect, self.refill) for each in emitters]
         ends += [partial(each.disconnect, self._on_slider) for each in sliders]
         self.destroyed.connect(partial(_end, ends))
-
-    def _make_preset_menu(self) -> None:
-        path, presets = own_presets_path(), bundled_presets()
-        try:
-            presets += own_presets(path)
-        except ClipSegError as error:
-            advise(str(error))
-        self.presets.setMenu(preset_menu(self, presets, self.add_preset))
-        self.presets.setToolTip(
-            f"Sets of prompts by domain. Your own are read from {path} when the panel opens."
-        )
 
     def _on_run(self) -> None:
         if self.line.commit() and self._running:
@@ -314,10 +259,8 @@ class Panel(Form):
         entry = self.prompts.entry(self.table.current_key())
         if entry is None or entry.row.example is None:
             raise PromptError("")
-        row, settings = entry.row, query_settings(self.request())
-        query = read_query(self._viewer, self.image.image.value(), settings)
-        seen = None if row.example_image is None else read_query(self._viewer, row.example_image)
-        return read_support(self._viewer, row.example, query, value=row.label_value, image=seen)
+        query = read_query(self._viewer, self.image.image.value(), query_settings(self.request()))
+        return read_example(self._viewer, entry.row, query)
 
     def _copy(self, write: Callable[[Any, RunRequest, ResultSettings], str]) -> None:
         clipboard = QApplication.clipboard()

@@ -95,10 +95,25 @@ def _prompt(viewer: Viewer, request: RunRequest, row: PromptRow, query: QueryIma
     if row.example is None:
         assert text is not None, "rows that ask for nothing were left out"
         return text
+    mask = read_example(viewer, row, query)
+    return mask if text is None else Mix(text, mask, row.text_share)
+
+
+def read_example(viewer: Viewer, row: PromptRow, query: QueryImage) -> MaskPrompt:
+    """Return the example of a row as it is painted now.
+
+    Raises
+    ------
+    PromptError
+        If there is none, or nothing is painted.
+    UnsupportedLayer
+        If a painted layer or its image does not lie on the plane that is shown.
+    """
+    if row.example is None:
+        raise PromptError("There is no example: paint or draw one first.")
     image = row.example_image
     seen = None if image is None or image == query.layer else read_query(viewer, image)
-    mask = read_support(viewer, row.example, query, value=row.label_value, image=seen)
-    return mask if text is None else Mix(text, mask, row.text_share)
+    return read_support(viewer, row.example, query, value=row.label_value, image=seen)
 
 
 def _told_apart(titles: Sequence[str]) -> list[str]:

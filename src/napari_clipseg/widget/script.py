@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Layer
+from napari.layers import Labels, Layer
 
 from napari_clipseg.layers.query import AS_DISPLAYED
 from napari_clipseg.layers.regions import ON_SCREEN
@@ -42,6 +42,7 @@ def as_python(viewer: Viewer, request: RunRequest, results: ResultSettings) -> s
     """
     if request.image is None:
         return f"{HEAD}\n# The panel has no image: choose one, then copy again.\n"
+    request = _settled(request)
     lines = [HEAD, *_opening(request), *_view(viewer, request), "prompts = ["]
     lines += [f"    {_call('PromptRow', row, PromptRow(0), 'key=0')}," for row in request.prompts]
     lines += ["]", "layers = segment_layer(", "    viewer,", f"    {_value(request.image)},"]
@@ -50,6 +51,34 @@ def as_python(viewer: Viewer, request: RunRequest, results: ResultSettings) -> s
     for given, default in zip((request, results), usual, strict=True):
         lines += [f"    {each}," for each in _keywords(given, default)]
     return "\n".join([*lines, ")", ""])
+
+
+def example_request(request: RunRequest, row: PromptRow) -> str:
+    """Return, as Python, the request that reads the example of a row and nothing else."""
+    read = dataclasses.replace(
+        RunRequest(request.image, ()),
+        level=request.level,
+        channels=request.channels,
+        channel_axis=request.channel_axis,
+        contrast=request.contrast,
+    )
+    alone = PromptRow(
+        0, example=row.example, label_value=row.label_value, example_image=row.example_image
+    )
+    prompt = _call("PromptRow", _selected(alone), PromptRow(0), "0")
+    image = _value(request.image)
+    return _call("RunRequest", read, RunRequest(None, ()), image, f"({prompt},)")
+
+
+def _settled(request: RunRequest) -> RunRequest:
+    """Return a request that names the labels that are selected now."""
+    return dataclasses.replace(request, prompts=tuple(map(_selected, request.prompts)))
+
+
+def _selected(row: PromptRow) -> PromptRow:
+    if row.label_value is not None or not isinstance(row.example, Labels):
+        return row
+    return dataclasses.replace(row, label_value=int(row.example.selected_label))
 
 
 def _opening(request: RunRequest) -> Iterator[str]:
@@ -77,8 +106,11 @@ def _view(viewer: Viewer, request: RunRequest) -> Iterator[str]:
         yield f"viewer.dims.order = {tuple(viewer.dims.order)}"
         yield f"viewer.dims.point = {tuple(float(each) for each in viewer.dims.point)}"
     shown = [image, *(each for each in request.channels or () if isinstance(each, Layer))]
-    for layer in shown:
-        if request.contrast == AS_DISPLAYED and not layer.rgb:
+    shown = shown if request.contrast == AS_DISPLAYED else []
+    # what is under an example is always seen as it is displayed
+    shown += [row.example_image for row in request.prompts if row.example_image is not None]
+    for layer in dict.fromkeys(shown):
+        if not layer.rgb:
             limits = tuple(float(each) for each in layer.contrast_limits)
             yield f"{_value(layer)}.contrast_limits = {limits}"
     if request.region == ON_SCREEN:

@@ -29,6 +29,8 @@ class Shelf:
         self._viewer = viewer
         self._probability: dict[Key, ProbabilityResult] = {}
         self._labels: dict[Key, LabelResult] = {}
+        self._front: dict[Any, list[Layer]] = {}
+        self._set_aside: set[Any] = set()
 
     def probability(self, query: QueryImage, title: str, color: str) -> ProbabilityResult:
         """Return the probability of a prompt on an image: ours if it fits, else a new one."""
@@ -53,19 +55,45 @@ class Shelf:
         else:
             self._labels[_key(query, result.title)] = result
 
-    def bring_forward(self, query: QueryImage, results: Sequence[LabelResult]) -> None:
-        """Show the labels of a run above what was made of the image before.
+    def bring_forward(
+        self,
+        query: QueryImage,
+        labels: Sequence[LabelResult],
+        probability: Sequence[ProbabilityResult],
+    ) -> None:
+        """Show the results of a run above what was made of the image before, which is hidden.
 
-        Labels of other groups of prompts are hidden: they would cover those that answer what
-        was asked last.
+        Results of other prompts would cover those that answer what was asked last. Where the
+        same layers are in front already, nothing is done: what a person has shown or hidden
+        since then stays so.
         """
-        image, chosen = query.layer.unique_id, [each.layer for each in results]
-        for (of, _, _), other in self._labels.items():
-            if of == image and other.layer not in chosen:
-                other.layer.visible = False
+        image, above = query.layer.unique_id, [each.layer for each in labels]
+        chosen: list[Layer] = [*above, *(each.layer for each in probability)]
+        if self._front.get(image) == chosen:
+            return
+        self._front[image] = chosen
+        for layer in self._layers_of(image):
+            if layer not in chosen:
+                self.set_aside(layer)
+        for layer in chosen:
+            self._show_again(layer)
+        self._to_the_top(image, above)
+
+    def set_aside(self, layer: Layer) -> None:
+        """Hide a layer until it is brought forward."""
+        if layer.visible:
+            layer.visible = False
+            self._set_aside.add(layer.unique_id)
+
+    def _show_again(self, layer: Layer) -> None:
+        """Show a layer that was set aside; one that a person has hidden stays hidden."""
+        if layer.unique_id in self._set_aside:
+            self._set_aside.discard(layer.unique_id)
+            layer.visible = True
+
+    def _to_the_top(self, image: Any, chosen: Sequence[Layer]) -> None:
         layers, ours = self._viewer.layers, self._layers_of(image)
         for layer in (each for each in chosen if each in layers):
-            layer.visible = True
             top = max(layers.index(each) for each in ours)
             if layers.index(layer) < top:
                 layers.move(layers.index(layer), top + 1)
@@ -80,6 +108,8 @@ class Shelf:
         """Forget the result of a layer that left the viewer."""
         self._probability = {k: r for k, r in self._probability.items() if r.layer != layer}
         self._labels = {k: r for k, r in self._labels.items() if r.layer != layer}
+        self._front.pop(layer.unique_id, None)
+        self._set_aside.discard(layer.unique_id)
 
 
 def _key(query: QueryImage, title: str) -> Key:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
     from napari_clipseg.widget.shelf import Shelf
     from napari_clipseg.widget.view import View
 
-SAY_SECONDS = 0.1
+SAY_SECONDS = 0.2
 """Time between two words on the progress: tiles may come faster than anybody can read."""
 
-REFRESH_SECONDS, SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 0.3, 30.0
-"""Time between two looks at the results for each megapixel of theirs, at least and at most: napari
-sends the whole plane to the graphics card and draws the canvas each time, which without such a
-card takes the processor away from the model."""
+SHARE_FOR_SHOWING, SHORTEST_PAUSE, LONGEST_PAUSE = 0.1, 0.3, 30.0
+"""Share of the time in which results are drawn while they grow, and the seconds between two looks
+at them, at least and at most: napari sends the whole plane to the graphics card each time, which
+without such a card takes the processor away from the model."""
 
 
 class Showing:
@@ -42,7 +43,7 @@ class Showing:
     def __init__(self, viewer: Viewer, view: View, shelf: Shelf) -> None:
         self._viewer, self._view, self._shelf = viewer, view, shelf
         self._waiting: deque[tuple[Image, Layer]] = deque()
-        self._said = self._refreshed = 0.0
+        self._said = self._next_look = 0.0
         self._in_bar = False
 
     def progress(self, run: Run, progress: Progress, worker: Any) -> None:
@@ -54,12 +55,8 @@ class Showing:
             self._view.show_progress(progress.done, progress.total)
             self._view.show_status(phrases.working(run, progress))
             self._advance(worker, progress)
-        megapixels = len(run.results) * progress.task.targets[0].size / 1e6
-        pause = min(max(megapixels * REFRESH_SECONDS, SHORTEST_PAUSE), LONGEST_PAUSE)
-        if now - self._refreshed > pause or last:
-            self._refreshed = now
-            for result in run.results:
-                result.refresh()
+        if now > self._next_look or last:
+            self._look(run, now)
 
     def results(self, run: Run) -> None:
         """Add the layers of a run: not before the first tile, so one that fails leaves none.
@@ -89,6 +86,19 @@ class Showing:
             image, layer = self._waiting.popleft()
             if image in self._viewer.layers:
                 add_quietly(self._viewer, layer)
+
+    def _look(self, run: Run, now: float) -> None:
+        """Draw what a run has made, and not again before that has paid off."""
+        self._next_look = now + LONGEST_PAUSE
+        for result in run.results:
+            result.refresh()
+        # drawing waits in the event loop as well, ahead of the timer
+        QTimer.singleShot(0, partial(self._plan_next_look, now))
+
+    def _plan_next_look(self, begun: float) -> None:
+        now = time.monotonic()
+        pause = (now - begun) / SHARE_FOR_SHOWING
+        self._next_look = now + min(max(pause, SHORTEST_PAUSE), LONGEST_PAUSE)
 
     def _advance(self, worker: Any, progress: Progress) -> None:
         """Move the bar in the activity dock.

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from napari.layers import Labels, Shapes
-from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_clipseg.engine.prompts import MaskPrompt
 from napari_clipseg.engine.visual_prompt import prompt_image, separate_objects
 from napari_clipseg.errors import ClipSegError
+from napari_clipseg.widget.background import Listener, in_background
 
 SIDE_PX = 96
 
@@ -47,7 +48,7 @@ class Thumbnails(QObject):
         super().__init__()
         self._read = read
         self._layer: Labels | Shapes | None = None
-        self._latest: Any = None
+        self._latest: MaskPrompt | None = None
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST_MS)
@@ -86,16 +87,26 @@ class Thumbnails(QObject):
             self._latest = None
             self.made.emit(str(error))
             return
-        worker = create_worker(thumbnail, example, _start_thread=False, _ignore_errors=True)
-        worker.returned.connect(lambda picture: self._on_made(worker, picture))
-        worker.errored.connect(lambda error: self._on_made(worker, str(error)))
-        self._latest = worker
-        worker.start()
+        self._latest = example
+        listener = Listener(
+            on_value=partial(self._on_made, example),
+            on_failure=lambda error: self._on_made(example, str(error)),
+            on_end=_nothing,
+        )
+        in_background(partial(_pictures, example), listener, stop=_nothing)
 
-    def _on_made(self, worker: Any, picture: Any) -> None:
-        if worker is self._latest:
+    def _on_made(self, example: MaskPrompt, picture: Any) -> None:
+        if example is self._latest:
             self._latest = None
             self.made.emit(picture)
+
+
+def _pictures(example: MaskPrompt) -> Generator[npt.NDArray[np.uint8]]:
+    yield thumbnail(example)
+
+
+def _nothing() -> None:
+    """Take a call that needs no answer: a picture takes a moment."""
 
 
 def _emitters(layer: Labels | Shapes | None) -> list[Any]:
