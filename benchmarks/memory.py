@@ -1,7 +1,8 @@
-"""Peak of memory and time per pixel against the side of an image, each in a process of its own."""
+"""Peak of memory and work per pixel against the side of an image, each in a process of its own."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -21,10 +22,46 @@ from napari_clipseg.model.config import ModelConfig
 
 SIDES = (2048, 4096, 8192, 16384, 32768)
 REAL_SIDE = 16384
-SMALL_SIDE = 880
 CHUNK = 512
 TILE = ("--tile", "352")
 """CLIPSeg's tile, also for the small model: the number of tiles is that of real work."""
+
+COMPUTED = 64
+"""Tiles that the network computes before something of constant time takes its place."""
+
+WATCHED = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:]).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
+"""Runs a command and tells its peak in KiB, start and exit included. It is a small process, since
+the peak of a process begins with what the one that started it had in memory."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Row:
+    """One run.
+
+    Parameters
+    ----------
+    name : str
+    side : int
+        Of the square RGB image, in pixels.
+    peak_mb, import_mb : float
+        Peak of resident memory, in MiB, of the whole process and when all is imported.
+    cpu_seconds : float
+        User and system time of the run from its first tile on.
+    us_per_pixel : float, optional
+        That, in microseconds for each pixel, where the network computed no tile.
+    """
+
+    name: str
+    side: int
+    peak_mb: float
+    import_mb: float
+    cpu_seconds: float
+    us_per_pixel: float | None
 
 
 def measure(sides: Sequence[int] = SIDES, real_side: int = REAL_SIDE) -> dict[str, Any]:
@@ -32,46 +69,46 @@ def measure(sides: Sequence[int] = SIDES, real_side: int = REAL_SIDE) -> dict[st
 
     Notes
     -----
-    All weights are loaded and the prompt is encoded. Then a stand-in of constant time per tile
-    takes the network's place, see :func:`benchmarks.one_run.stand_in`, so that hours become
-    minutes; the ``with the network`` runs, on a small image, show what its computation adds.
+    Something of constant time per tile takes the network's place, see
+    :class:`benchmarks.one_run.StandIn`, so that hours become minutes: from the first tile on, or
+    once the network has computed :data:`COMPUTED` tiles, so that its own memory counts.
     """
-    rows = []
+    cases: list[tuple[str, int, Sequence[str], int]] = [
+        ("starter", side, TILE, 0) for side in sides
+    ]
     with tempfile.TemporaryDirectory() as folder:
-        weights = _real_weights(Path(folder) / "real.safetensors")
-        for side in sides:
-            rows.append(_row(Path(folder), "starter, stand-in", side, ["--stand-in", *TILE]))
-        real = ["--model", str(weights)]
+        weights = str(_real_weights(Path(folder) / "real.safetensors"))
         for precision in ("float32", "bfloat16"):
-            name, options = f"ViT-B/16, {precision}", [*real, "--precision", precision]
-            loaded = [*options, "--stand-in"]
-            rows.append(_row(Path(folder), f"{name}, stand-in", real_side, loaded))
-            rows.append(_row(Path(folder), f"{name}, with the network", SMALL_SIDE, options))
-    return {"rows": rows}
+            options = ("--precision", precision, "--model", weights)
+            name = f"ViT-B/16, {precision}"
+            cases.append((name, real_side, options, 0))
+            cases.append((f"{name}, {COMPUTED} tiles computed", real_side, options, COMPUTED))
+        return {"rows": [dataclasses.asdict(_row(Path(folder), *case)) for case in cases]}
 
 
 def table(results: dict[str, Any]) -> str:
     """Return the results as a Markdown table."""
-    lines = [
-        "| run | side, px | peak, MB | of it imports, MB | seconds | s/Mpx |",
-        "|---|---|---|---|---|---|",
+    lines = ["| run | side, px | peak, MB | of it imports, MB | µs/px |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {row['name']} | {row['side']} | {row['peak_mb']:.0f} | {row['import_mb']:.0f} "
+        f"| {'' if row['us_per_pixel'] is None else format(row['us_per_pixel'], '.3f')} |"
+        for row in results["rows"]
     ]
-    for row in results["rows"]:
-        megapixels = row["side"] ** 2 / 1e6
-        lines.append(
-            f"| {row['name']} | {row['side']} | {row['peak_mb']:.0f} | {row['import_mb']:.0f} "
-            f"| {row['seconds']:.0f} | {row['seconds'] / megapixels:.3f} |"
-        )
     return "\n".join(lines)
 
 
-def _row(folder: Path, name: str, side: int, options: Sequence[str]) -> dict[str, Any]:
+def _row(folder: Path, name: str, side: int, options: Sequence[str], computed: int) -> Row:
     with tempfile.TemporaryDirectory(dir=folder) as work:
         image = _image(Path(work) / "scene.zarr", side)
-        command = [sys.executable, "-m", "benchmarks.one_run", image, f"{work}/out", *options]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-    told = json.loads(done.stdout.splitlines()[-1])
-    return {"name": name, "side": side, **told}
+        run = [sys.executable, "-m", "benchmarks.one_run", image, f"{work}/out", *options]
+        command = [sys.executable, "-c", WATCHED, *run, "--computed", str(computed)]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    *_, told, peak = done.stdout.splitlines()
+    cost = json.loads(told)
+    us_per_pixel = None if computed else cost["cpu_seconds"] / side**2 * 1e6
+    row = Row(name, side, int(peak) / 1024, **cost, us_per_pixel=us_per_pixel)
+    print(row, file=sys.stderr, flush=True)
+    return row
 
 
 def _image(folder: Path, side: int) -> str:

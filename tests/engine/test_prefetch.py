@@ -23,7 +23,7 @@ def test_no_more_values_wait_than_asked_for():
     values = ahead(worked.append, range(100), depth=3)
     next(values)
     time.sleep(0.3)
-    assert len(worked) == 1 + 3 + 1  # taken, waiting, and the one that finds no room
+    assert len(worked) == 1 + 3  # taken and waiting: nothing is made for which there is no room
     values.close()
 
 

@@ -24,13 +24,13 @@ from napari_clipseg.cli.one_image import (
     segment_image,
 )
 from napari_clipseg.cli.segment import SegmentJob, SomeFailed
+from napari_clipseg.engine.allocator import give_back, share_arenas
 from napari_clipseg.engine.banded import Found
 from napari_clipseg.engine.devices import choose_precision
 from napari_clipseg.engine.prompts import TextPrompt
 from napari_clipseg.engine.segmenter import Segmenter
 from napari_clipseg.errors import ClipSegError, OutputError
-from napari_clipseg.model.checkpoint import load_model
-from napari_clipseg.model.clipseg import CLIPSeg
+from napari_clipseg.model.checkpoint import load_streamed
 
 SUMMARY = "summary.csv"
 COLUMNS = ("file", "status", "message", "seconds", "prompt", "objects", "area_px")
@@ -63,12 +63,22 @@ def run_job(job: SegmentJob) -> None:
     ClipSegError, FileNotFoundError
         If the job itself cannot be done, or its only image.
     """
+    share_arenas()
+    try:
+        _run(job)
+    finally:
+        give_back()
+
+
+def _run(job: SegmentJob) -> None:
     images = find_images(job.images, job.output)
     _check_inputs(job, images)
     example = example_of(job)
     if len(images) == 1:
         prompts_of(job, open_picture(job, images[0]), example)
-    writable_folder(job.output)
+    for folder in (job.output, job.features):
+        if folder is not None:
+            writable_folder(folder)
     shared = JobRun(job, _segmenter(job), example)
     _warn_of_unknown(job, shared.segmenter)
     if len(images) == 1:
@@ -85,11 +95,9 @@ def run_job(job: SegmentJob) -> None:
 
 
 def _segmenter(job: SegmentJob) -> Segmenter:
-    model: str | CLIPSeg = job.model
-    if job.backbone:
-        dtype = choose_precision(job.precision)
-        model = load_model(job.model, backbone=job.backbone, dtype=dtype)
-    return Segmenter(
+    dtype = choose_precision(job.precision)
+    model = load_streamed(job.model, backbone=job.backbone, dtype=dtype)
+    segmenter = Segmenter(
         model,
         device=job.device,
         precision=job.precision,
@@ -98,6 +106,9 @@ def _segmenter(job: SegmentJob) -> Segmenter:
         zoom=job.zoom,
         batch=job.batch,
     )
+    segmenter.model_name = "in memory" if job.backbone else job.model
+    give_back()
+    return segmenter
 
 
 def _warn_of_unknown(job: SegmentJob, segmenter: Segmenter) -> None:
@@ -113,7 +124,7 @@ def _tried(shared: JobRun, path: Path) -> Outcome:
     started = time.perf_counter()
     try:
         return _segment(shared, path)
-    except (ClipSegError, OSError) as error:
+    except (ClipSegError, OSError, MemoryError) as error:
         message = " ".join(str(error).split())
         click.echo(f"napari-clipseg: {path.name}: {message}", err=True)
         return Outcome(path, "failed", message, time.perf_counter() - started, ())

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from skimage import measure
 
 from napari_clipseg.engine.labels import LabelSettings, all_missing, read_rows
@@ -150,6 +148,10 @@ class _Parts:
 
     def joined(self) -> tuple[npt.NDArray[np.int_], npt.NDArray[np.int_]]:
         """Return the whole component of each part, numbered without gaps, and their sizes."""
+        # here, since 19 MB are not wanted while the network computes
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
         pairs = np.concatenate(self._pairs, 1)
         size = self._count + 1
         touching = coo_array((np.ones(pairs.shape[1], bool), tuple(pairs)), (size, size))

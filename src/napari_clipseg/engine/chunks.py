@@ -11,8 +11,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-HELD_BYTES = 64 << 20
-"""Decoded pixels that are kept. Rows of 512 px chunks of an RGB image 40 000 px wide fit."""
+HELD_BYTES = 32 << 20
+"""Decoded pixels that are kept. A row of 512 px chunks of an RGB image 20 000 px wide fits; in a
+wider one a chunk is read for every row of tiles that touches it, 1 % of what these cost."""
 
 Edges: TypeAlias = npt.NDArray[np.int64]
 """Rising first pixels of the chunks along one axis, and the length of the axis."""

@@ -26,7 +26,7 @@ def ahead(
     items : iterable
         Read in that thread too.
     depth : int
-        Values that may wait, at least 1: memory is that of ``depth + 2`` values.
+        Values that may wait, at least 1: memory is that of ``depth + 1`` values.
 
     Raises
     ------
@@ -38,19 +38,17 @@ def ahead(
     When the generator is closed, ends or raises, the thread has ended: closing waits for the
     item that it is at.
     """
-    results: queue.Queue[_Result[Item, Value]] = queue.Queue(depth)
-    wanted = threading.Event()
-    wanted.set()
-    worker = _Worker(work, items, results, wanted)
+    worker = _Worker(work, items, depth)
     thread = threading.Thread(target=worker.run, name="clipseg-ahead", daemon=True)
     thread.start()
     try:
-        while (result := results.get()) is not None:
+        while (result := worker.results.get()) is not None:
             if isinstance(result, BaseException):
                 raise result
+            worker.room.release()
             yield result
     finally:
-        wanted.clear()
+        worker.wanted.clear()
         thread.join()
 
 
@@ -59,34 +57,39 @@ _Result = tuple[Item, Value] | BaseException | None
 
 
 class _Worker(Generic[Item, Value]):
-    """What the thread does."""
+    """What the thread does.
 
-    def __init__(
-        self,
-        work: Callable[[Item], Value],
-        items: Iterable[Item],
-        results: queue.Queue[_Result[Item, Value]],
-        wanted: threading.Event,
-    ) -> None:
-        self._work = work
-        self._items = items
-        self._results = results
-        self._wanted = wanted
+    Attributes
+    ----------
+    results : queue
+        A value for each item, then None; an exception ends it.
+    room : Semaphore
+        How many more values may be made before one is taken.
+    wanted : Event
+        Cleared when no further value is wanted.
+    """
+
+    def __init__(self, work: Callable[[Item], Value], items: Iterable[Item], depth: int) -> None:
+        self.results: queue.SimpleQueue[_Result[Item, Value]] = queue.SimpleQueue()
+        self.room = threading.Semaphore(depth)
+        self.wanted = threading.Event()
+        self.wanted.set()
+        self._work, self._items = work, items
 
     def run(self) -> None:
-        """Put a value for each item, then None; an exception ends it."""
+        """Put results until there is no item left or no value is wanted."""
         try:
             for item in self._items:
-                if not self._wanted.is_set():
+                if not self._has_room():
                     return
-                self._put((item, self._work(item)))
-            self._put(None)
+                self.results.put((item, self._work(item)))
+            self.results.put(None)
         except BaseException as error:
-            self._put(error)
+            self.results.put(error)
 
-    def _put(self, result: _Result[Item, Value]) -> None:
-        while self._wanted.is_set():
-            try:
-                return self._results.put(result, timeout=_POLL_S)
-            except queue.Full:
-                continue
+    def _has_room(self) -> bool:
+        """Wait for room; return whether a value is still wanted."""
+        while self.wanted.is_set():
+            if self.room.acquire(timeout=_POLL_S):
+                return True
+        return False

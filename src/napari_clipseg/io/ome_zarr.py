@@ -22,7 +22,7 @@ from napari_clipseg.io.picture import Picture, PixelSize, Stack, chosen_level
 CHUNK_SIDE = 512
 """Side of the chunks that are written, and of the smallest level of a pyramid at most."""
 
-PIECE_COLUMNS = 8 * CHUNK_SIDE
+PIECE_COLUMNS = 4 * CHUNK_SIDE
 """Columns that are held together, so that memory does not grow with the width."""
 
 UNITS: Mapping[str, str] = {
@@ -182,10 +182,13 @@ class _Halved:
         if self._method == "nearest":
             return fine[::2, ::2]
         height, width = fine.shape
-        fine = np.pad(fine, ((0, height % 2), (0, width % 2)), mode="edge").astype(np.float32)
-        mean = (fine[::2, ::2] + fine[1::2, ::2] + fine[::2, 1::2] + fine[1::2, 1::2]) / 4
-        rounded = np.round(mean) if self.dtype.kind in "ui" else mean
-        return np.asarray(rounded, self.dtype)
+        if height % 2 or width % 2:
+            fine = np.pad(fine, ((0, height % 2), (0, width % 2)), mode="edge")
+        mean = fine[::2, ::2].astype(np.float32)
+        for y, x in ((1, 0), (0, 1), (1, 1)):
+            mean += fine[y::2, x::2]
+        mean /= 4
+        return np.asarray(np.round(mean) if self.dtype.kind in "ui" else mean, self.dtype)
 
 
 def _ome(pyramid: Pyramid, levels: int) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,10 +14,11 @@ from napari_clipseg.errors import SettingError, WeightsInvalid, WeightsNotFound
 from napari_clipseg.model import files, learned
 from napari_clipseg.model.clipseg import CLIPSeg
 from napari_clipseg.model.config import ModelConfig
-from napari_clipseg.model.files import Checkpoint, TensorFile
+from napari_clipseg.model.files import Checkpoint, LazyTensors, TensorFile
 from napari_clipseg.model.layouts import FORMAT, VERSION, read_layout
 from napari_clipseg.model.learned import Learned
 from napari_clipseg.model.precision import Lowered, WeightsDigest, linear_names
+from napari_clipseg.model.streamed import prompt_modules, stream
 from napari_clipseg.model.weights import locate
 
 BACKBONE = "clip-vit-b16"
@@ -70,6 +72,42 @@ def load_model(
     --------
     >>> model = load_model("starter")  # doctest: +SKIP
     """
+    return _load(source, backbone, offline, partial(build, dtype=dtype))
+
+
+def load_streamed(
+    source: str | Path,
+    *,
+    backbone: str | Path | None = None,
+    offline: bool | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> CLIPSeg:
+    """Return :func:`load_model`'s model with half of its weights left in the file.
+
+    What only prompts need, see :mod:`napari_clipseg.model.streamed`, is checked now and read
+    again for every prompt: right for a run that asks a few prompts of much. The results are the
+    same. The file has to stay as it is until the run ends, which is checked; a PyTorch file
+    cannot be read in parts, and nothing is left in it.
+
+    Parameters
+    ----------
+    source, backbone, offline, dtype
+        As for :func:`load_model`.
+
+    Raises
+    ------
+    WeightsNotFound, WeightsInvalid, UnknownName, SettingError
+        As for :func:`load_model`; WeightsInvalid for a prompt, too, if the file has changed.
+    """
+    return _load(source, backbone, offline, partial(build_streamed, dtype=dtype))
+
+
+def _load(
+    source: str | Path,
+    backbone: str | Path | None,
+    offline: bool | None,
+    make: Callable[[Checkpoint, Path], CLIPSeg],
+) -> CLIPSeg:
     file = files.read_file(locate(source, offline=offline))
     wanted: list[TensorFile] = []
 
@@ -77,7 +115,7 @@ def load_model(
         wanted.append(_read_backbone(backbone, offline))
         return wanted[0]
 
-    model = build(read_layout(file, read_backbone), file.path, dtype)
+    model = make(read_layout(file, read_backbone), file.path)
     if backbone is not None and not wanted:
         raise SettingError(f"{file.path} holds its own CLIP: leave the backbone {backbone} out")
     if learned.KEY in file.metadata:
@@ -110,11 +148,13 @@ def save_model(
     OutputError
         If the file cannot be written.
     SettingError
-        If the weights are stored in reduced precision: what was lost cannot be written.
+        If the weights are stored in reduced precision or were left in their file: what is not
+        there cannot be written.
     """
     if model.lowered is not None:
         raise SettingError(
-            f"the model is stored in {model.lowered.dtype}; load it in float32 to save it"
+            f"the model does not hold all weights in float32 (it is stored in "
+            f"{model.lowered.dtype}); load it with load_model, in float32, to save it"
         )
     own = {"format": FORMAT, "version": str(VERSION), "config": model.config.to_json()}
     if model.learned is not None:
@@ -156,19 +196,54 @@ def build(checkpoint: Checkpoint, path: Path, dtype: torch.dtype = torch.float32
         If tensors are missing, surplus, misshapen or not of floating point.
     """
     model = _empty(checkpoint.config, path)
-    weights = _Weights(checkpoint.config, model.state_dict(), linear_names(model), dtype)
-    problems = weights.take(checkpoint.state)
-    if problems:
-        named = "\n".join(problems[:_NAMED])
-        more = f"\n... and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
-        raise WeightsInvalid(
-            f"{path} does not fit its configuration, {len(problems)} tensors are wrong:\n"
-            f"{named}{more}\nThe file is damaged, was altered or belongs to another model: "
-            "fetch or copy it again."
-        )
+    digest = None if dtype == torch.float32 else WeightsDigest(checkpoint.config)
+    weights = _Weights(model, dtype, digest)
+    _check(weights.take(checkpoint.state), path)
+    return _filled(model, weights)
+
+
+def build_streamed(
+    checkpoint: Checkpoint, path: Path, dtype: torch.dtype = torch.float32
+) -> CLIPSeg:
+    """Return the model of a checkpoint; what only prompts need stays in the file.
+
+    Parameters
+    ----------
+    checkpoint, path, dtype
+        As for :func:`build`, which does the work where tensors are in memory already.
+
+    Raises
+    ------
+    WeightsInvalid
+        As for :func:`build`.
+    """
+    state = checkpoint.state
+    if not (isinstance(state, LazyTensors) and state.stored):
+        return build(checkpoint, path, dtype)
+    model = _empty(checkpoint.config, path)
+    weights = _Weights(model, dtype, WeightsDigest(checkpoint.config))
+    weights.left = tuple(f"{name}." for name in prompt_modules(model))
+    _check(weights.take(state), path)
+    stream(model, state, dtype)
+    return _filled(model, weights)
+
+
+def _filled(model: CLIPSeg, weights: _Weights) -> CLIPSeg:
     model.load_state_dict(weights.values, assign=True)
     model.lowered = weights.lowered()
     return model.eval().requires_grad_(False)
+
+
+def _check(problems: list[str], path: Path) -> None:
+    if not problems:
+        return
+    named = "\n".join(problems[:_NAMED])
+    more = f"\n... and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
+    raise WeightsInvalid(
+        f"{path} does not fit its configuration, {len(problems)} tensors are wrong:\n"
+        f"{named}{more}\nThe file is damaged, was altered or belongs to another model: "
+        "fetch or copy it again."
+    )
 
 
 class _Weights:
@@ -176,25 +251,27 @@ class _Weights:
 
     Parameters
     ----------
-    config : ModelConfig
-    wanted : mapping of str to Tensor
-        What the model asks for; only types and shapes are read.
-    linear : set of str
-        Names of what is stored in another type than float32.
+    model : CLIPSeg
+        Asks for them; only types and shapes are read.
     dtype : torch.dtype
-        That type.
+        In which those of linear layers are stored.
+    digest : WeightsDigest, optional
+        Gets all of them in float32.
+
+    Attributes
+    ----------
+    values : dict of str to Tensor
+        What was taken.
+    left : tuple of str
+        How the names begin of what is checked and not taken.
     """
 
-    def __init__(
-        self,
-        config: ModelConfig,
-        wanted: Mapping[str, Tensor],
-        linear: AbstractSet[str],
-        dtype: torch.dtype,
-    ) -> None:
+    def __init__(self, model: CLIPSeg, dtype: torch.dtype, digest: WeightsDigest | None) -> None:
         self.values: dict[str, Tensor] = {}
-        self._wanted, self._linear, self._dtype = wanted, linear, dtype
-        self._digest = None if dtype == torch.float32 else WeightsDigest(config)
+        self.left: tuple[str, ...] = ()
+        self._wanted: Mapping[str, Tensor] = model.state_dict()
+        self._linear: AbstractSet[str] = linear_names(model)
+        self._dtype, self._digest = dtype, digest
 
     def take(self, state: Mapping[str, Tensor]) -> list[str]:
         """Take what fits; return one line for each tensor that is not as the model wants it."""
@@ -205,7 +282,7 @@ class _Weights:
         return missing + surplus + misfits
 
     def lowered(self) -> Lowered | None:
-        """Return how the weights are stored, None for float32."""
+        """Return how the weights are stored, None if all are kept in float32."""
         return None if self._digest is None else Lowered(self._dtype, self._digest.hexdigest())
 
     def _take(self, name: str, tensor: Tensor) -> str | None:
@@ -216,7 +293,8 @@ class _Weights:
             return f"misshapen: {name} is {_describe(tensor)}, not {_describe(wanted)}"
         if self._digest is not None:
             self._digest.add(name, tensor)
-        self.values[name] = tensor.to(self._dtype) if name in self._linear else tensor
+        if not name.startswith(self.left):
+            self.values[name] = tensor.to(self._dtype) if name in self._linear else tensor
         return None
 
 

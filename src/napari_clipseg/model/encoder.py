@@ -128,7 +128,7 @@ class Encoder(nn.Module):
         the longest text to the context, most of it, is left out. open_clip computes all of it.
         """
         clip = self.clip
-        tokens = self.tokenizer(list(texts)).to(clip.token_embedding.weight.device)
+        tokens = self.tokenizer(list(texts)).to(clip.positional_embedding.device)
         last = tokens.argmax(-1)  # of all tokens the end's number is the highest
         length = int(last.max()) + 1
         embedded = clip.token_embedding(tokens[:, :length]) + clip.positional_embedding[:length]

@@ -29,10 +29,12 @@ class LazyTensors(Mapping[str, Tensor]):
     ----------
     makers : mapping of str to callable
         What gives the tensor of a name.
+    stored : bool
+        Whether all come from files, so that those not asked for take no memory.
     """
 
-    def __init__(self, makers: Mapping[str, Callable[[], Tensor]]) -> None:
-        self._makers = makers
+    def __init__(self, makers: Mapping[str, Callable[[], Tensor]], stored: bool) -> None:
+        self._makers, self.stored = makers, stored
 
     def __getitem__(self, name: str) -> Tensor:
         return self._makers[name]()
@@ -46,9 +48,19 @@ class LazyTensors(Mapping[str, Tensor]):
     def __len__(self) -> int:
         return len(self._makers)
 
+    def maker(self, name: str) -> Callable[[], Tensor]:
+        """Return what makes the tensor of a name."""
+        return self._makers[name]
+
+    def rows(self, name: str, numbers: Tensor) -> Tensor:
+        """Return some rows of a tensor; where the file stores it as it is, only they are read."""
+        maker = self._makers[name]
+        return maker.rows(numbers) if isinstance(maker, StoredTensor) else maker()[numbers]
+
     def __or__(self, other: LazyTensors) -> LazyTensors:
         """Return the tensors of both."""
-        return LazyTensors({**self._makers, **other._makers})
+        stored = self.stored and other.stored
+        return LazyTensors({**self._makers, **other._makers}, stored)
 
 
 def renamed(tensors: Mapping[str, Tensor], names: Mapping[str, str]) -> LazyTensors:
@@ -60,7 +72,68 @@ def renamed(tensors: Mapping[str, Tensor], names: Mapping[str, str]) -> LazyTens
     names : mapping of str to str
         New name -> name in ``tensors``.
     """
-    return LazyTensors({new: partial(tensors.__getitem__, old) for new, old in names.items()})
+    return LazyTensors({new: _maker(tensors, old) for new, old in names.items()}, stored(tensors))
+
+
+def stored(tensors: Mapping[str, Tensor]) -> bool:
+    """Return whether tensors are in files and take no memory."""
+    return isinstance(tensors, LazyTensors) and tensors.stored
+
+
+def _maker(tensors: Mapping[str, Tensor], name: str) -> Callable[[], Tensor]:
+    if isinstance(tensors, LazyTensors):
+        return tensors.maker(name)
+    return partial(tensors.__getitem__, name)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTensor:
+    """One tensor of a safetensors file, in float32 if it is of floating point.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+    changed : int
+        When the file changed last, in ns, at the time it was opened.
+
+    Notes
+    -----
+    What is given is a copy: what is only mapped would break when the file is changed. The file
+    is opened for each anew, since pages of a map that stays open count as memory of the
+    process: reading all at once took twice the size of the file.
+    """
+
+    path: Path
+    name: str
+    changed: int
+
+    def __call__(self) -> Tensor:
+        """Return the tensor.
+
+        Raises
+        ------
+        WeightsInvalid
+            If the file is damaged or is no longer the one that was opened.
+        """
+        return self._read(torch.clone)
+
+    def rows(self, numbers: Tensor) -> Tensor:
+        """Return the rows of some numbers (N,), without reading others."""
+        return self._read(lambda tensor: tensor[numbers])
+
+    def _read(self, part: Callable[[Tensor], Tensor]) -> Tensor:
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                tensor = _float32(part(file.get_tensor(self.name)))
+            if self.path.stat().st_mtime_ns == self.changed:
+                return tensor
+        except (SafetensorError, OSError) as error:
+            raise _damaged(self.path, error) from error
+        raise WeightsInvalid(
+            f"{self.path} was replaced while its weights were in use: start again to use the new "
+            "ones, or put the old file back."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,23 +220,11 @@ def _open_safetensors(path: Path) -> TensorFile:
     try:
         with safe_open(path, framework="pt") as file:
             names, metadata = list(file.keys()), dict(file.metadata() or {})
+        changed = path.stat().st_mtime_ns
     except (SafetensorError, OSError) as error:
         raise _damaged(path, error) from error
-    makers = {name: partial(_read_tensor, path, name) for name in names}
-    return TensorFile(path, LazyTensors(makers), metadata)
-
-
-def _read_tensor(path: Path, name: str) -> Tensor:
-    """Return a copy of one tensor: what is only mapped would break when the file is changed.
-
-    The file is opened for each anew, since pages of a map that stays open count as memory of the
-    process: reading all at once took twice the size of the file.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            return _float32(file.get_tensor(name).clone())
-    except (SafetensorError, OSError) as error:
-        raise _damaged(path, error) from error
+    tensors = {name: StoredTensor(path, name, changed) for name in names}
+    return TensorFile(path, LazyTensors(tensors, stored=True), metadata)
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from napari_clipseg.errors import WeightsInvalid
 from napari_clipseg.model.config import ModelConfig
-from napari_clipseg.model.files import Checkpoint, LazyTensors, TensorFile, renamed
+from napari_clipseg.model.files import Checkpoint, LazyTensors, TensorFile, renamed, stored
 from napari_clipseg.model.inferred import inferred_config
 
 Rules = Iterable[tuple[str, str]]
@@ -129,11 +129,11 @@ def in_our_names(tensors: Mapping[str, Tensor]) -> LazyTensors:
         if _fit_together([tensors[names[part]] for part in parts if part in names]):
             joined[_QUERY.sub(r".in_proj_\1", name)] = [names.pop(part) for part in parts]
     transposed = {name: names.pop(name) for name in _TRANSPOSED if name in names}
-    return (
-        renamed(tensors, names)
-        | LazyTensors({new: partial(_joined, tensors, old) for new, old in joined.items()})
-        | LazyTensors({new: partial(_transposed, tensors, old) for new, old in transposed.items()})
-    )
+    made = {
+        **{new: partial(_joined, tensors, old) for new, old in joined.items()},
+        **{new: partial(_transposed, tensors, old) for new, old in transposed.items()},
+    }
+    return renamed(tensors, names) | LazyTensors(made, stored(tensors))
 
 
 def hf_config(fields: Mapping[str, Any]) -> ModelConfig:

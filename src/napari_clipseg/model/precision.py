@@ -18,14 +18,14 @@ from napari_clipseg.model.config import ModelConfig
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """How a model is stored whose linear layers are no longer in float32.
+    """How a model is stored that does not hold all its weights in float32.
 
     Parameters
     ----------
     dtype : torch.dtype
         Of the weights of its linear layers.
     weights_hash : str
-        Of the weights in float32: it names them, not how they are stored.
+        Of all weights in float32: it names them, not how they are stored.
     """
 
     dtype: torch.dtype
@@ -87,10 +87,15 @@ def lower(model: nn.Module, config: ModelConfig, dtype: torch.dtype) -> Lowered:
         What the model is to carry from now on.
     """
     lowered = Lowered(dtype, weights_hash(config, model.state_dict()))
+    store_linear(model, dtype)
+    return lowered
+
+
+def store_linear(model: nn.Module, dtype: torch.dtype) -> None:
+    """Store the linear layers of a model in another type, in place and one by one."""
     for _, module in _linear_modules(model):
         for parameter in module.parameters(recurse=False):
             parameter.data = parameter.data.to(dtype)
-    return lowered
 
 
 def _linear_modules(model: nn.Module) -> Iterable[tuple[str, nn.Module]]:
