@@ -20,6 +20,15 @@ Field = NDArray[np.float32]
 
 NAMES: Mapping[str, tuple[str, ...]] = {
     "nucleus": ("nuclei", "cell nuclei", "nucleus", "stained nuclei", "bright nuclei"),
+    "stained-nucleus": (
+        "nuclei",
+        "cell nuclei",
+        "purple nuclei",
+        "dark purple nuclei",
+        "haematoxylin stained nuclei",
+        "nuclei in tissue",
+    ),
+    "cell": ("cells", "living cells", "cultured cells", "cells in phase contrast", "cell bodies"),
     "spot": ("spots", "bright spots", "fluorescent spots", "puncta", "bright dots"),
     "filament": ("filaments", "fibres", "microtubules", "actin filaments", "bright lines"),
     "cell-membrane": ("cell membranes", "membranes", "cell boundaries", "cell walls", "membrane"),

@@ -10,6 +10,7 @@ from napari_clipseg.train.dataset import Scene
 from napari_clipseg.train.generated.appearance import objects, textures
 from napari_clipseg.train.generated.land import aerial, town
 from napari_clipseg.train.generated.microscopy import fluorescence, membranes
+from napari_clipseg.train.generated.transmitted import phase_contrast, stained_tissue
 from napari_clipseg.train.generated.vessels import retina, vessels
 
 Maker = Callable[[np.random.Generator], Scene]
@@ -19,6 +20,8 @@ GENERATORS: dict[str, Maker] = {
     "textures": textures,
     "fluorescence": fluorescence,
     "membranes": membranes,
+    "stained_tissue": stained_tissue,
+    "phase_contrast": phase_contrast,
     "vessels": vessels,
     "retina": retina,
     "aerial": aerial,

@@ -1,0 +1,103 @@
+"""Generated pictures in transmitted light: stained tissue, and living cells in phase contrast."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_clipseg.train.dataset import Scene, name_rest
+from napari_clipseg.train.generated import shapes
+from napari_clipseg.train.generated.canvas import SIDE, Field, random_ellipse, scene, to_uint8
+from napari_clipseg.train.generated.shapes import Mask, blurred, smooth_noise
+
+HAEMATOXYLIN, EOSIN = np.array([0.65, 0.70, 0.29]), np.array([0.07, 0.99, 0.11])
+"""Optical density of the stains in red, green and blue (Ruifrok & Johnston 2001, table 1)."""
+
+
+def stained_tissue(rng: np.random.Generator) -> Scene:
+    """Return tissue stained with haematoxylin and eosin: dark nuclei on fibres, gaps, red cells.
+
+    Light falls off exponentially with the amount of each stain (Lambert-Beer).
+    """
+    gaps = smooth_noise(rng, SIDE, rng.uniform(8, 40)) > rng.uniform(0.8, 2.5)
+    eosin = _fibres(rng) * rng.uniform(0.15, 0.8) * ~gaps
+    for _ in range(int(rng.integers(0, 25)) if rng.random() < 0.3 else 0):
+        eosin[random_ellipse(rng, (3, 5), 1.2)] = rng.uniform(0.5, 1.2)
+    stain, nuclei = _stained_nuclei(rng)
+    stain = blurred(stain, rng.uniform(0.4, 1.3)) + rng.uniform(0, 0.25) * ~gaps
+    tints = [np.clip(each + rng.normal(0, 0.06, 3), 0.02, 1.2) for each in (HAEMATOXYLIN, EOSIN)]
+    density = stain[..., None] * tints[0] + blurred(eosin, 0.6)[..., None] * tints[1]
+    light = rng.uniform(0.8, 1.0) * np.exp(-density)
+    light += rng.normal(0, rng.uniform(0.003, 0.02), light.shape)
+    bits = nuclei.astype(np.uint8)
+    named = {"stained-nucleus": 1, "background": name_rest(bits, 1 << 6)}
+    return scene(to_uint8(light), bits, named)
+
+
+def phase_contrast(rng: np.random.Generator) -> Scene:
+    """Return living cells on grey: in a bright halo, or in relief as in interference contrast."""
+    found, height = np.zeros((SIDE, SIDE), bool), np.zeros((SIDE, SIDE), np.float32)
+    radius = rng.uniform(7, 28)
+    for _ in range(int(rng.integers(1, 3 + 2500 / radius**1.7))):
+        x, y = rng.uniform(-5, SIDE + 5, 2)
+        cell = shapes.blob(rng, SIDE, (x, y), radius * rng.uniform(0.6, 1.3))
+        height[cell] = np.maximum(height[cell], rng.uniform(0.6, 1.2))
+        found |= cell
+    height *= 1 + rng.uniform(0, 0.35) * smooth_noise(rng, SIDE, rng.uniform(1, 5))
+    for _ in range(int(rng.integers(0, 40))):
+        height[random_ellipse(rng, (1, 3), 1.4) & found] += rng.uniform(-0.6, 0.6)
+    grey = rng.uniform(0.3, 0.6) + 0.03 * smooth_noise(rng, SIDE, 80)
+    grey += _relief(rng, height) if rng.random() < 0.5 else _halo(rng, height, found)
+    grey += rng.normal(0, rng.uniform(0.005, 0.03), grey.shape)
+    bits = found.astype(np.uint8)
+    light = np.repeat(grey[..., None], 3, 2)
+    return scene(to_uint8(light), bits, {"cell": 1, "background": name_rest(bits, 1 << 6)})
+
+
+def _fibres(rng: np.random.Generator) -> Field:
+    """Return an uneven field of mean 1, drawn out along one direction."""
+    fine = rng.standard_normal((SIDE, SIDE)).astype(np.float32)
+    along, across = rng.uniform(3, 12), rng.uniform(0.7, 3)
+    drawn = ndimage.gaussian_filter(fine, (along, across))
+    turned = ndimage.rotate(drawn, rng.uniform(0, 180), reshape=False, mode="mirror")
+    coarse = smooth_noise(rng, SIDE, rng.uniform(10, 40))
+    fibres: Field = 1 + rng.uniform(0.1, 0.4) * turned / (turned.std() + 1e-6) + 0.25 * coarse
+    return np.clip(fibres, 0.1, None)
+
+
+def _stained_nuclei(rng: np.random.Generator) -> tuple[Field, Mask]:
+    """Return the stain of nuclei, dense or pale with a dark rim, and where they are."""
+    stain, found = np.zeros((SIDE, SIDE), np.float32), np.zeros((SIDE, SIDE), bool)
+    radius, longest = rng.uniform(3.5, 14), rng.uniform(1.1, 2.8)
+    pale, darkest = rng.uniform(0, 0.6), rng.uniform(0.7, 1.8)
+    crowded = smooth_noise(rng, SIDE, rng.uniform(15, 60)) > rng.uniform(-1.5, 0.8)
+    for _ in range(int(rng.integers(6, 12 + 9000 / radius**1.9))):
+        nucleus = random_ellipse(rng, (0.65 * radius, 1.2 * radius), longest)
+        if not nucleus.any() or (nucleus & crowded).sum() < 0.5 * nucleus.sum():
+            continue
+        inside = ndimage.binary_erosion(nucleus, iterations=1 + round(radius / 10))
+        stain[nucleus] = darkest * rng.uniform(0.7, 1.1)
+        stain[inside] *= 1 - pale
+        found |= nucleus
+    stain *= np.clip(1 + rng.uniform(0.05, 0.4) * smooth_noise(rng, SIDE, rng.uniform(1, 3)), 0, 2)
+    return stain, found
+
+
+def _relief(rng: np.random.Generator, height: Field) -> NDArray[np.floating]:
+    """Return the slope of a surface towards a light: bright on one side, dark on the other."""
+    down, across = np.gradient(blurred(height, rng.uniform(0.8, 2)))
+    angle = rng.uniform(0, 2 * math.pi)
+    slope = math.sin(angle) * down + math.cos(angle) * across
+    return rng.uniform(0.6, 1.8) * slope
+
+
+def _halo(rng: np.random.Generator, height: Field, found: Mask) -> NDArray[np.floating]:
+    """Return cells a little darker or brighter than what is around, in a bright border."""
+    outside = ndimage.distance_transform_edt(~found)
+    glow = np.exp(-outside / rng.uniform(1.5, 4)) * ~found
+    rim = blurred((found & (ndimage.distance_transform_edt(found) < 2)).astype(np.float32), 0.7)
+    inside = rng.uniform(-0.15, 0.15) * height + 0.1 * (height - blurred(height, 2)) * found
+    return inside + rng.uniform(0.1, 0.4) * glow - rng.uniform(0.0, 0.2) * rim
