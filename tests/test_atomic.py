@@ -38,5 +38,5 @@ def test_folder_is_made_and_left_empty(tmp_path):
 
 def test_folder_that_cannot_be_is_an_output_error(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="output folder"):
+    with pytest.raises(OutputError, match=r"^the folder .*folder cannot be written to: "):
         writable_folder(tmp_path / "file" / "folder")

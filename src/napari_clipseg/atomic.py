@@ -86,6 +86,6 @@ def writable_folder(path: Path) -> Path:
         probe.unlink()
     except OSError as error:
         raise OutputError(
-            f"the output folder {path} cannot be written to: {error.strerror or error}"
+            f"the folder {path} cannot be written to: {error.strerror or error}"
         ) from error
     return path

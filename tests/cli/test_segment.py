@@ -201,10 +201,16 @@ def test_unknown_model_is_refused_with_the_near_ones(run):
     assert "rd64-refined" in complaint
 
 
+def test_a_blank_model_is_not_the_folder_one_is_in(run):
+    code, _, complaint = run("cells.tif", "--prompt", "nuclei", model="")
+    assert (code, complaint.count("\n")) == (2, 1)
+    assert "no model is named" in complaint
+
+
 def test_folder_that_cannot_be_written_is_refused(run, folder):
     code, _, complaint = run("cells.tif", "--prompt", "nuclei", output="cells.tif/out")
     assert (code, complaint.count("\n")) == (2, 1)
-    assert "output folder" in complaint
+    assert "cells.tif/out cannot be written to" in complaint
 
 
 def test_a_folder_for_features_that_is_a_file_is_named(run, folder):

@@ -3,8 +3,17 @@ import dataclasses
 import numpy as np
 import pytest
 
+from napari_clipseg.engine.knowledge import Knowledge
 from napari_clipseg.engine.network import Network
-from napari_clipseg.engine.prompts import PROMPTS, MaskPrompt, Mix, TextPrompt, as_prompts
+from napari_clipseg.engine.presence import Presence
+from napari_clipseg.engine.prompts import (
+    PROMPTS,
+    MaskPrompt,
+    Mix,
+    TextPrompt,
+    as_prompts,
+    quoted,
+)
 from napari_clipseg.errors import PromptError
 
 IMAGE = np.random.default_rng(0).random((40, 50))
@@ -112,6 +121,34 @@ def test_a_weight_outside_0_and_1_is_refused(weight):
 def test_what_is_no_prompt_is_refused(prompts):
     with pytest.raises(PromptError):
         as_prompts(prompts)
+
+
+LONG = "\n".join(["nuclei"] * 999)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (" pale\n  nuclei ", "pale nuclei"),
+        ("x" * 60, "x" * 60),
+        ("x" * 61, "x" * 58 + " …"),
+        ("word " * 99, "word " * 11 + "wor …"),
+    ],
+)
+def test_a_text_is_quoted_on_one_line_of_60_characters(text, told):
+    assert quoted(text) == told
+    assert len(told) <= 60
+
+
+def test_no_message_repeats_a_long_text_in_full(network):
+    with pytest.raises(PromptError) as error:
+        network.conditional(LONG)
+    said = [str(error.value), str(Presence(LONG, 0.9, 50, 0.1, 0.5))]
+    said += [str(Knowledge(LONG, "cell", 0.3, known)) for known in (False, True)]
+    for each in said:
+        assert "nuclei nuclei" in each
+        assert "\n" not in each
+        assert len(each) < 200
 
 
 def test_prompts_cannot_be_changed():

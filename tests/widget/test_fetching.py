@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -151,6 +153,28 @@ def test_offline_is_said_and_nothing_can_be_downloaded(hub, qtbot, monkeypatch):
     section.show()
     assert "network is switched off" in section.facts.text()
     assert not section.download.isVisible()
+
+
+QUIT_IN_THE_MIDDLE = """
+from qtpy.QtCore import QCoreApplication
+from napari_clipseg.widget.fetching import Download
+
+application = QCoreApplication([])
+download = Download()
+download.progressed.connect(application.quit)
+download.start("rd16")
+application.exec()
+print("running" if download.running else "ended")
+"""
+
+
+def test_an_application_that_quits_ends_the_download_in_order(hub):
+    hub.megabytes, hub.pause = 1000, 0.05
+    done = subprocess.run(
+        [sys.executable, "-c", QUIT_IN_THE_MIDDLE], capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ended\n", "")
+    assert hub.gone.wait(2)
 
 
 def test_closing_ends_the_process(hub, qtbot):

@@ -48,3 +48,10 @@ def test_what_is_ready_is_said_with_its_planes(qapp, planes, where):
     assert intention(request, True) == f"All is encoded: Run finds nuclei{where} at once."
     details = f" ({where.removeprefix(' on ')})" if where else ""
     assert intention(request, False) == f"Run encodes 'cells'{details}, then finds nuclei."
+
+
+def test_a_long_prompt_is_named_in_short(qapp):
+    request = RunRequest(Image(np.zeros((2, 2)), name="cells"), (PromptRow(1, "nuclei\n" * 999),))
+    said = intention(request, False)
+    assert len(said) < 120
+    assert said.endswith("nuclei nu ….")

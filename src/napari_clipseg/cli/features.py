@@ -9,6 +9,7 @@ import click
 
 from napari_clipseg.cli.fields import PATH
 from napari_clipseg.cli.options import GIGABYTES
+from napari_clipseg.io.identity import readable_size
 
 
 @click.group()
@@ -28,9 +29,9 @@ def list_features(folder: Path) -> None:
     entries = FeatureFolder(_there(folder)).entries()
     for entry in entries:
         used = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
-        click.echo(f"{used}  {_megabytes(entry.size):>11}  {entry.path.name}")
+        click.echo(f"{used}  {readable_size(entry.size):>11}  {entry.path.name}")
     total = sum(entry.size for entry in entries)
-    click.echo(f"{len(entries)} encoded images, {_megabytes(total)}")
+    click.echo(f"{len(entries)} encoded images, {readable_size(total)}")
 
 
 @features.command()
@@ -41,14 +42,10 @@ def prune(folder: Path, budget: float) -> None:
     from napari_clipseg.io.feature_folder import FeatureFolder
 
     for entry in FeatureFolder(_there(folder)).prune(int(budget * 1e9)):
-        click.echo(f"removed {entry.path.name}, {_megabytes(entry.size)}")
+        click.echo(f"removed {entry.path.name}, {readable_size(entry.size)}")
 
 
 def _there(folder: Path) -> Path:
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
     return folder
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB"

@@ -19,7 +19,7 @@ from napari_clipseg.engine.banded import Found, label_bands
 from napari_clipseg.engine.decoding import TileDone
 from napari_clipseg.engine.labels import LabelSettings
 from napari_clipseg.engine.pixels import Contrast, Pixels
-from napari_clipseg.engine.prompts import MaskPrompt, Mix, TextPrompt
+from napari_clipseg.engine.prompts import MaskPrompt, Mix, TextPrompt, quoted
 from napari_clipseg.engine.recipe import Recipe
 from napari_clipseg.engine.segmenter import Segmenter
 from napari_clipseg.errors import ImageError
@@ -166,7 +166,7 @@ def segment_image(run: ImageRun) -> list[Found]:
         for index, stem in enumerate(stems(job, run.path)):
             probability = Stack(part, out.array, "PYX").plane((index,))
             found.append(_write(run, part, stem, probability))
-            name = run.prompts[index].name
+            name = quoted(run.prompts[index].name)
             told = summary(found[-1], shape[0] * shape[1])
             click.echo(f"{run.path.name}  {name}: {told}, {seconds:.1f} s")
         record = part / recipe_name(run.job, run.path)

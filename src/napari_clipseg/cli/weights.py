@@ -10,6 +10,7 @@ import click
 
 from napari_clipseg.cli.fields import PATH
 from napari_clipseg.errors import WeightsInvalid
+from napari_clipseg.io.identity import readable_size
 
 if TYPE_CHECKING:
     from napari_clipseg.model.catalog import ModelEntry
@@ -30,7 +31,8 @@ def list_weights() -> None:
 
     for name, entry in {**MODELS, **BACKBONES}.items():
         state = "here" if is_present(name) else "not here"
-        click.echo(f"{name:14} {state:9} {_megabytes(entry.size_bytes):>7}  {entry.summary}")
+        size = readable_size(entry.size_bytes)
+        click.echo(f"{name:14} {state:9} {size:>7}  {entry.summary}")
         click.echo(f"{'':34}licence: {entry.licence}")
 
 
@@ -72,7 +74,9 @@ def verify(source: str, name: str | None, picture: Path | None, backbone: Path |
 
 
 def _show_licence(entry: ModelEntry) -> bool:
-    click.echo(f"{entry.name}, {_megabytes(entry.size_bytes)}. {entry.licence_note}", err=True)
+    # the hub tells the size of what is not in the catalog once it is being fetched
+    size = f", {readable_size(entry.size_bytes)}" if entry.size_bytes else ""
+    click.echo(f"{entry.name}{size}. {entry.licence_note}", err=True)
     return True
 
 
@@ -86,8 +90,5 @@ def _ask_licence(entry: ModelEntry) -> bool:
 def _show_progress(done: int, total: int | None) -> None:
     if sys.stderr.isatty():
         end = "\n" if done == total else ""
-        click.echo(f"\r{_megabytes(done)} of {_megabytes(total or 0)}{end}", nl=False, err=True)
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.0f} MB" if size else "? MB"
+        whole = readable_size(total) if total else "an unknown size"
+        click.echo(f"\r{readable_size(done)} of {whole}{end}", nl=False, err=True)

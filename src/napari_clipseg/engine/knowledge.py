@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from napari_clipseg.engine.network import Network
-from napari_clipseg.engine.prompts import TextPrompt
+from napari_clipseg.engine.prompts import TextPrompt, quoted
 from napari_clipseg.model.learned import Learned
 
 _AT_ONCE = 256
@@ -42,10 +42,11 @@ class Knowledge:
     known: bool
 
     def __str__(self) -> str:
+        text = quoted(self.text)
         if self.known:
-            return f"This model has learned {self.text!r} (nearest: {self.nearest!r})."
+            return f"This model has learned {text!r} (nearest: {self.nearest!r})."
         return (
-            f"This model has not learned {self.text!r} (nearest: {self.nearest!r}): "
+            f"This model has not learned {text!r} (nearest: {self.nearest!r}): "
             "try rd64-refined, or paint an example."
         )
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from skimage import measure
 
+from napari_clipseg.engine.prompts import quoted
 from napari_clipseg.errors import SettingError
 
 LEAST_PX, LEAST_SHARE = 16, 1e-6
@@ -56,16 +57,17 @@ class Presence:
 
     def __str__(self) -> str:
         """Return one sentence for a person."""
+        name = quoted(self.name)
         limit = f"the threshold of {self.threshold:.2f}"
         if np.isnan(self.peak):
-            return f"{self.name}: not found (no pixel holds data)."
+            return f"{name}: not found (no pixel holds data)."
         if self.found:
-            return f"{self.name}: found on {_percent(self.share)} of the area ({self._peak()})."
+            return f"{name}: found on {_percent(self.share)} of the area ({self._peak()})."
         if self.area_px:
             pixels = "pixel" if self.area_px == 1 else "pixels"
-            return f"{self.name}: not found (only {self.area_px} {pixels} above {limit})."
+            return f"{name}: not found (only {self.area_px} {pixels} above {limit})."
         below = "below" if self.peak < self.threshold else "not above"
-        return f"{self.name}: not found ({self._peak()}, {below} {limit})."
+        return f"{name}: not found ({self._peak()}, {below} {limit})."
 
     def _peak(self) -> str:
         # two digits must not put it on the other side of the threshold

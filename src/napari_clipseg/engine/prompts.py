@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from napari_clipseg.engine.network import Network
 
+LONGEST_QUOTE = 60
+"""Characters of what was asked for that a message or the name of a layer repeats."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TextPrompt:
@@ -177,6 +180,12 @@ def is_single(prompts: Prompt | Sequence[Prompt]) -> TypeGuard[Prompt]:
     return isinstance(prompts, str) or type(prompts) in PROMPTS
 
 
+def quoted(text: str) -> str:
+    """Return a text as a message repeats it: on one line, its end cut off where it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_QUOTE else f"{line[: LONGEST_QUOTE - 2].rstrip()} …"
+
+
 def _as_prompt(prompt: Prompt) -> TextPrompt | MaskPrompt | Mix:
     if isinstance(prompt, str):
         return TextPrompt(prompt)
@@ -205,8 +214,8 @@ def _text_vector(prompt: TextPrompt, network: Network) -> Tensor:
     for each in sentences:
         if beyond := network.tokens_beyond(each):
             raise PromptError(
-                f"the text {each!r} is too long for the model by {beyond} tokens (words or parts "
-                "of words), which it would not read; say it in fewer words"
+                f"the text {quoted(each)!r} is too long for the model by {beyond} tokens (words or "
+                "parts of words), which it would not read; say it in fewer words"
             )
     return network.text_vectors(sentences).mean(0)
 

@@ -31,7 +31,9 @@ class Recipe:
     weights : str
         SHA-256 of its weights.
     prompts : tuple of dict
-        Each prompt: its text and templates, the digests of its image and mask, the weight of a mix.
+        Each prompt: its text and templates; the digests of its image and mask, the contrast window
+        of its image and, where there is one, the value that stands for "nothing here" as text,
+        since JSON knows no NaN; the weight of a mix.
     contrast : (float, float)
         The values that became black and white.
     threshold : float
@@ -129,11 +131,13 @@ def _describe_text(prompt: TextPrompt) -> dict[str, Any]:
 
 def _describe_mask(prompt: MaskPrompt) -> dict[str, Any]:
     pixels = prompt.pixels()
+    nodata = {} if prompt.nodata is None else {"nodata": str(prompt.nodata)}
     return {
         "mask": prompt.digest(),
         "image": pixels.digest(),
         "name": prompt.name,
         "contrast": list(pixels.contrast),
+        **nodata,
     }
 
 

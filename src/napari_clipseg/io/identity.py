@@ -1,4 +1,4 @@
-"""By what a file, or a folder that is one image, can be told to be unchanged."""
+"""By what a file, or a folder that is one image, can be told to be unchanged; its size."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ def identity(path: Path) -> dict[str, Any]:
 def size_on_disk(path: Path) -> int:
     """Return the bytes of a file or of all files in a folder."""
     return sum(each.st_size for each in _stats(path))
+
+
+def readable_size(size: float) -> str:
+    """Return bytes for people, in at least two digits: "0.3 MB", "603 MB", "1.4 GB"."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.{0 if size >= 1e7 else 1}f} MB"
 
 
 def _stats(path: Path) -> Iterator[os.stat_result]:

@@ -128,6 +128,8 @@ class Stack:
     def plane(self, indices: Sequence[int]) -> PlaneView:
         """Return a plane by an index for each axis but Y, X and S, in the file's order.
 
+        Without indices it is the only plane, if there is no more than one.
+
         Raises
         ------
         ImageError
@@ -135,6 +137,8 @@ class Stack:
         """
         leading = [axis for axis in self.axes if axis not in "YXS"]
         counts = [self.source.shape[self.axes.index(axis)] for axis in leading]
+        if not indices and set(counts) == {1}:
+            indices = [0] * len(counts)
         if len(indices) != len(leading) or not all(
             0 <= index < count for index, count in zip(indices, counts, strict=True)
         ):

@@ -212,11 +212,21 @@ def _check_colours(path: Path, tif: tifffile.TiffFile) -> None:
             f"the colours of {path} are stored as {photometric.name.lower()}; "
             "save it as grey or RGB first"
         )
-    if photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+    if photometric == tifffile.PHOTOMETRIC.MINISWHITE and not _is_boolean(tif):
         raise ImageError(
             f"in {path} the value 0 is white, so that it would be read as a negative; "
             "save it with 0 as black first, e.g. with Image > Type in Fiji"
         )
+
+
+def _is_boolean(tif: tifffile.TiffFile) -> bool:
+    """Return whether a file holds False and True as tifffile writes them.
+
+    It says of all files of one bit that 0 is white, but means the values: it reads True as True
+    again. In a file of one bit by another program, such as a scanned page, 0 does mean white.
+    """
+    page = tif.pages.first
+    return int(page.bitspersample) == 1 and str(page.software).startswith("tifffile")
 
 
 def _check_series(path: Path, tif: tifffile.TiffFile) -> None:

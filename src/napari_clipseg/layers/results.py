@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from napari.layers import Image, Labels
 from napari.utils.colormaps import Colormap
 from napari.utils.colormaps.standardize_color import transform_color
 
+from napari_clipseg.engine.prompts import quoted
 from napari_clipseg.layers.empty import zeros
 from napari_clipseg.layers.geometry import SPATIAL, Plane, spatial
 from napari_clipseg.layers.legend import Legend, legend_colormap, legend_table, pixel_area
@@ -32,10 +32,6 @@ with every refresh, which for 4096 x 4096 pixels takes 0.15 to 1 s."""
 
 WIDE_LABEL_DTYPE = np.int32
 """Where there are more labels than 16 bits can tell apart."""
-
-
-LONGEST_TITLE = 60
-"""Characters of what was asked for that the name of a layer repeats."""
 
 
 class ProbabilityResult:
@@ -264,7 +260,7 @@ def add_quietly(viewer: Viewer, layer: Layer) -> None:
 
 
 def _name(query: QueryImage, title: str, kind: str) -> str:
-    return f"{query.layer.name}: {shorten(title, LONGEST_TITLE, placeholder=' …')} ({kind})"
+    return f"{query.layer.name}: {quoted(title)} ({kind})"
 
 
 def _fits(layer: Layer, viewer: Viewer, query: QueryImage, *dtypes: type[np.generic]) -> bool:

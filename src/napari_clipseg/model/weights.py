@@ -59,7 +59,7 @@ def locate(
     WeightsNotFound
         If it is not here; the message says where was looked and what to do.
     UnknownName
-        If it is neither a name, nor a path, nor looks like a hub repository.
+        If it is blank, or neither a name, nor a path, nor looks like a hub repository.
     """
     if isinstance(name_or_path, str):
         entry = _entry(name_or_path)
@@ -202,6 +202,11 @@ def check_sha256(path: Path, expected: str | None) -> None:
 
 def _entry(name: str) -> ModelEntry | None:
     """Return what a name stands for, None if it can only be a path."""
+    if not name.strip():
+        raise UnknownName(
+            f"no model is named: give one of {', '.join([*MODELS, *BACKBONES])}, the path of a "
+            "weights file, or a hub repository (owner/name)"
+        )
     known = MODELS.get(name) or BACKBONES.get(name)
     if known is not None:
         return known

@@ -181,6 +181,7 @@ class Controller:
 
     def _on_event(self, run: Run, event: Event) -> None:
         if self._closed:
+            run.settle(event)
             return
         match event:
             case Loaded():

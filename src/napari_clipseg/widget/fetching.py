@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sys
 
-from qtpy.QtCore import QObject, QProcess, Signal
+from qtpy.QtCore import QCoreApplication, QObject, QProcess, Signal
 
 KILL_WAIT_MS = 1000
 
 
 class Download(QObject):
-    """Fetches the weights of one model at a time, in a process of its own."""
+    """Fetches the weights of one model at a time, in a process that ends with the application."""
 
     progressed = Signal(float, float)
     """Bytes that are there and bytes there will be; 0 where that is not known."""
@@ -24,6 +24,9 @@ class Download(QObject):
         self._process: QProcess | None = None
         self._outcome = ""
         self._cancelled = False
+        application = QCoreApplication.instance()
+        if application is not None:
+            application.aboutToQuit.connect(self.close)
 
     @property
     def running(self) -> bool:

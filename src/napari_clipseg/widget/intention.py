@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from napari_clipseg.engine.prompts import quoted
 from napari_clipseg.layers.planes import SHOWN
 from napari_clipseg.layers.regions import WHOLE
 from napari_clipseg.widget.request import RunRequest
@@ -28,7 +29,7 @@ def intention(request: RunRequest, ready: bool) -> str:
 
 
 def _names(request: RunRequest) -> str:
-    names = [row.title for row in request.prompts]
+    names = [quoted(row.title) for row in request.prompts]
     rest = len(names) - MOST_NAMES
     shown = ", ".join(names[:MOST_NAMES])
     return f"{shown} and {rest} more" if rest > 0 else shown

@@ -26,7 +26,12 @@ from napari_clipseg.widget.events import (
 from napari_clipseg.widget.failures import translated
 from napari_clipseg.widget.feature_cache import place_on_disk
 from napari_clipseg.widget.pace import Pace
-from napari_clipseg.widget.preload import give_triton_its_own_llvm, warm_label_colours
+from napari_clipseg.widget.preload import (
+    collecting_no_garbage,
+    give_triton_its_own_llvm,
+    load_torch_libraries,
+    warm_label_colours,
+)
 from napari_clipseg.widget.prompting import AnyPrompt
 from napari_clipseg.widget.replacing import PlaneStack, Replacement
 
@@ -111,10 +116,12 @@ class Job:
 
 def load_segmenter(choice: ModelChoice) -> Segmenter:
     """Return a segmenter; torch is imported here, in the worker, where it may take its time."""
-    give_triton_its_own_llvm()
-    from napari_clipseg.engine.segmenter import Segmenter
+    with collecting_no_garbage():
+        give_triton_its_own_llvm()
+        load_torch_libraries()
+        from napari_clipseg.engine.segmenter import Segmenter
 
-    segmenter = Segmenter(choice.model, device=choice.device, precision=choice.precision)
+        segmenter = Segmenter(choice.model, device=choice.device, precision=choice.precision)
     if segmenter.device != "cpu":
         return segmenter
     return segmenter.with_settings(batch=PIXELS_TOGETHER // segmenter.tile**2 or 1)

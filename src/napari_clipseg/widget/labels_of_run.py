@@ -7,6 +7,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from napari_clipseg.engine.prompts import quoted
 from napari_clipseg.layers.results import LabelledPlane, LabelResult, add_quietly
 from napari_clipseg.widget.labelling import (
     Group,
@@ -148,7 +149,7 @@ class LabelsOfRun:
             for title, count in made.legend.objects().items():
                 if title in counts:
                     counts[title] += count
-        return ", ".join(f"{title}: {_objects(count)}" for title, count in counts.items())
+        return ", ".join(f"{quoted(title)}: {_objects(count)}" for title, count in counts.items())
 
     def preview(self, key: int, threshold: float) -> None:
         """Show at once what of a row is above a threshold, without making labels."""

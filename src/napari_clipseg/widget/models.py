@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from napari_clipseg.errors import ClipSegError, WeightsNotFound
+from napari_clipseg.io.identity import readable_size
 from napari_clipseg.model.catalog import MODELS, Bundled
 from napari_clipseg.model.weights import cache_folder, is_offline, is_present, locate
 
@@ -65,7 +66,7 @@ def facts(model: str) -> str:
             "HF_HUB_OFFLINE is set): unset it, or choose a weights file."
         )
     else:
-        where = f"Not on this computer: Download gets {entry.size_bytes / 1e6:.0f} MB."
+        where = f"Not on this computer: Download gets {readable_size(entry.size_bytes)}."
     return f"{entry.summary} Licence: {entry.licence}. {where}"
 
 
@@ -80,7 +81,7 @@ def describe(model: str) -> str:
     if entry is None:
         return f"Weights on this computer:\n{model}"
     return (
-        f"{entry.summary} {entry.size_bytes / 1e6:.0f} MB.\n"
+        f"{entry.summary} {readable_size(entry.size_bytes)}.\n"
         f"Licence: {entry.licence}. {entry.licence_note}\n"
         f"Fetched weights are kept in {cache_folder()}."
     )
@@ -104,7 +105,7 @@ def check_present(model: str) -> None:
             raise
         raise WeightsNotFound(
             f"{error}. In the panel: Model, Download. They take "
-            f"{entry.size_bytes / 1e6:.0f} MB. Licence: {entry.licence}. {entry.licence_note}"
+            f"{readable_size(entry.size_bytes)}. Licence: {entry.licence}. {entry.licence_note}"
         ) from error
 
 

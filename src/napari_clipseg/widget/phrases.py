@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from napari_clipseg.io.identity import readable_size
+
 if TYPE_CHECKING:
     from napari_clipseg.engine.features import Features
     from napari_clipseg.widget.estimate import Work
@@ -20,7 +22,7 @@ def encoded(features: Features, pace: Pace, prompts: int) -> str:
     """Return e.g. "encoded, 1,444 tiles, 268 MB; a new prompt takes about 2 s"."""
     missing, total = features.missing(), features.tiles
     tiles = f"{total - missing:,} of {total:,}" if missing else _tiles(total)
-    text = f"encoded, {tiles}, {_size(features.nbytes * _share(features, missing))}"
+    text = f"encoded, {tiles}, {readable_size(features.nbytes * _share(features, missing))}"
     if pace.decode is None or not prompts:
         return text
     seconds = pace.decode * (features.tiles - missing) * prompts
@@ -69,7 +71,3 @@ def _tiles(count: int) -> str:
 
 def _prompts(count: int) -> str:
     return "a new prompt takes" if count == 1 else f"{count} new prompts take"
-
-
-def _size(size: float) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.{0 if size >= 1e7 else 1}f} MB"

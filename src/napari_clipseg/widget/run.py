@@ -11,7 +11,7 @@ from napari_clipseg.layers.planes import planes_of
 from napari_clipseg.layers.query import QueryImage, read_query
 from napari_clipseg.layers.regions import read_region, visible_region
 from napari_clipseg.layers.results import ProbabilityResult
-from napari_clipseg.widget.events import PlaneBegun, PlaneDone, PlaneDropped, PlaneTask
+from napari_clipseg.widget.events import Event, PlaneBegun, PlaneDone, PlaneDropped, PlaneTask
 from napari_clipseg.widget.job import Feed, Job, ModelChoice
 from napari_clipseg.widget.memory import MEGABYTE, Memory, Wanted
 from napari_clipseg.widget.models import check_present
@@ -130,6 +130,14 @@ class Run:
         """Note that a plane is again what it was."""
         for result in self.results:
             result.restore(dropped.task.plane)
+
+    def settle(self, event: Event) -> None:
+        """Note only what became of a plane, for a run that nobody follows any more."""
+        match event:
+            case PlaneDone():
+                self.finish(event)
+            case PlaneDropped():
+                self.drop(event)
 
     def _all_tasks(self) -> Iterator[PlaneTask]:
         yield self._task(1, self.query)

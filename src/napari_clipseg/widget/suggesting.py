@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_clipseg.engine.presence import suggest_threshold
+from napari_clipseg.engine.prompts import quoted
 from napari_clipseg.errors import PromptError
 from napari_clipseg.layers.query import read_query
 from napari_clipseg.layers.support import read_support
@@ -38,7 +39,9 @@ def fitting_threshold(viewer: Viewer, run: Run | None, row: PromptRow) -> float:
         raise PromptError("There is no example to fit: press Paint, and paint over one object.")
     keys = [] if run is None else [asked.row.key for asked in run.asked]
     if run is None or row.key not in keys:
-        raise PromptError(f"There is no result of '{row.title}' to fit yet: press Run first.")
+        raise PromptError(
+            f"There is no result of '{quoted(row.title)}' to fit yet: press Run first."
+        )
     image = run.query.layer
     if row.example_image is not None and row.example_image != image:
         raise PromptError(
@@ -48,7 +51,9 @@ def fitting_threshold(viewer: Viewer, run: Run | None, row: PromptRow) -> float:
     query = read_query(viewer, image, query_settings(run.request))
     result = run.results[keys.index(row.key)]
     if query.plane not in result.recipes:
-        raise PromptError(f"The plane that is shown has no result of '{row.title}': press Run.")
+        raise PromptError(
+            f"The plane that is shown has no result of '{quoted(row.title)}': press Run."
+        )
     support = read_support(viewer, row.example, query, value=row.label_value)
     if support.image is not query.data:
         raise PromptError(

@@ -86,18 +86,18 @@ def _stained_nuclei(rng: np.random.Generator) -> tuple[Field, Mask]:
     return stain, found
 
 
-def _relief(rng: np.random.Generator, height: Field) -> NDArray[np.floating]:
+def _relief(rng: np.random.Generator, height: Field) -> NDArray[np.float64]:
     """Return the slope of a surface towards a light: bright on one side, dark on the other."""
     down, across = np.gradient(blurred(height, rng.uniform(0.8, 2)))
     angle = rng.uniform(0, 2 * math.pi)
     slope = math.sin(angle) * down + math.cos(angle) * across
-    return rng.uniform(0.6, 1.8) * slope
+    return np.asarray(rng.uniform(0.6, 1.8) * slope)
 
 
-def _halo(rng: np.random.Generator, height: Field, found: Mask) -> NDArray[np.floating]:
+def _halo(rng: np.random.Generator, height: Field, found: Mask) -> NDArray[np.float64]:
     """Return cells a little darker or brighter than what is around, in a bright border."""
     outside = ndimage.distance_transform_edt(~found)
     glow = np.exp(-outside / rng.uniform(1.5, 4)) * ~found
     rim = blurred((found & (ndimage.distance_transform_edt(found) < 2)).astype(np.float32), 0.7)
     inside = rng.uniform(-0.15, 0.15) * height + 0.1 * (height - blurred(height, 2)) * found
-    return inside + rng.uniform(0.1, 0.4) * glow - rng.uniform(0.0, 0.2) * rim
+    return np.asarray(inside + rng.uniform(0.1, 0.4) * glow - rng.uniform(0.0, 0.2) * rim)
