@@ -42,10 +42,11 @@ check: .venv/.installed-test
 DATA ?= data
 TRAINING := src/napari_clipseg/train
 STAGES := runs/language/text-tower.safetensors runs/starter/model.safetensors \
-	runs/second/model.safetensors runs/third/model.safetensors
+	runs/second/model.safetensors runs/third/model.safetensors runs/fourth/model.safetensors \
+	runs/fifth/model.safetensors
 
 starter: $(STAGES) | .venv/.installed
-	$(BIN)/python -m napari_clipseg.evaluate.card runs/third/model.safetensors \
+	$(BIN)/python -m napari_clipseg.evaluate.card runs/fifth/model.safetensors \
 		--data '$(DATA)' --output runs/card
 
 runs/language/text-tower.safetensors: | .venv/.installed
@@ -60,6 +61,12 @@ runs/second/model.safetensors: | runs/starter/model.safetensors
 
 runs/third/model.safetensors: | runs/second/model.safetensors
 	$(BIN)/napari-clipseg train $(TRAINING)/starter-third.toml --data '$(DATA)' --output $(@D) --resume
+
+runs/fourth/model.safetensors: | runs/third/model.safetensors
+	$(BIN)/napari-clipseg train $(TRAINING)/starter-fourth.toml --data '$(DATA)' --output $(@D) --resume
+
+runs/fifth/model.safetensors: | runs/fourth/model.safetensors
+	$(BIN)/napari-clipseg train $(TRAINING)/starter-fifth.toml --data '$(DATA)' --output $(@D) --resume
 
 .venv/.installed: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install -qq --disable-pip-version-check -e .

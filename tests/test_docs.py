@@ -18,12 +18,13 @@ def test_commands_of_the_page_on_large_images_work(tmp_path, tiny_weights, monke
     monkeypatch.chdir(tmp_path)
     image = np.random.default_rng(0).integers(0, 4000, (70, 90), dtype=np.uint16)
     (tmp_path / "scans").mkdir()
-    for name in ("scan.tif", "scans/a.tif", "scans/b.tif"):
+    for name in ("scan.tif", "cells.tif", "scans/a.tif", "scans/b.tif"):
         tifffile.imwrite(name, image)
+    tifffile.imwrite("mask.tif", (image > 3000).astype(np.uint8))
     [recipe] = blocks("toml")
     Path("run.toml").write_text(recipe)
     commands = [line for block in blocks("sh") for line in block.splitlines()]
-    assert len(commands) == 7
+    assert len(commands) == 9
     for line in commands:
         program, *arguments = shlex.split(line)
         assert program == "napari-clipseg"

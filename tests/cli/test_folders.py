@@ -1,6 +1,7 @@
 """``napari-clipseg segment`` on folders: resuming, failing, keeping features, being killed."""
 
 import csv
+import json
 import os
 import random
 import signal
@@ -127,6 +128,63 @@ def test_the_recipe_of_a_run_repeats_it(run, folder):
     assert recipe.read_text() != ""
     labels = [tifffile.imread(folder / out / "0.nuclei.labels.tif") for out in ("out", "two")]
     np.testing.assert_array_equal(*labels)
+
+
+@pytest.fixture
+def mask(folder):
+    painted = np.zeros(IMAGES[0].shape, np.uint8)
+    painted[20:40, 30:50] = 1
+    tifffile.imwrite(folder / "mask.tif", painted)
+    return folder / "mask.tif"
+
+
+@pytest.mark.parametrize(
+    ("asked", "files"),
+    [
+        (("-p", "nuclei"), ["0.example", "0.nuclei"]),
+        ((), ["0.example"]),
+        (("-p", "nuclei", "-p", "cells", "--mix", "0.3"), ["0.cells-example", "0.nuclei-example"]),
+    ],
+    ids=["text and example", "example", "mix"],
+)
+def test_the_recipe_of_a_run_with_an_example_repeats_it_with_the_mask(
+    run, folder, mask, asked, files
+):
+    assert run(*asked, "--support-mask", mask, images="in/0.tif")[0] == 0
+    recipe = ("--recipe", folder / "out" / "0.recipe.json")
+    assert run(*recipe, "--support-mask", mask, images="in/0.tif", output="two")[0] == 0
+    assert list(probabilities(folder)) == [f"{file}.probability.tif" for file in files]
+    assert_equal(probabilities(folder), probabilities(folder, "two"))
+    records = [json.loads((folder / out / "0.recipe.json").read_text()) for out in ("out", "two")]
+    assert records[0] == records[1]
+
+    code, _, complaint = run(*recipe, images="in/0.tif", output="three")
+    assert (code, complaint.count("\n")) == (2, 1)
+    assert "0.recipe.json is of a run with a painted example" in complaint
+    assert "give its mask with --support-mask" in complaint
+    assert "JSON" not in complaint
+    assert not (folder / "three").exists()
+
+
+def test_a_recipe_of_several_examples_says_what_to_do_instead(run, folder, mask):
+    run("--support-mask", mask, images="in/0.tif")
+    record = json.loads((folder / "out" / "0.recipe.json").read_text())
+    record["prompts"].append({**record["prompts"][0], "mask": "another"})
+    (folder / "two.json").write_text(json.dumps(record))
+    code, _, complaint = run("--recipe", folder / "two.json", "--support-mask", mask)
+    assert (code, complaint.count("\n")) == (2, 1)
+    assert "several examples" in complaint
+
+
+@pytest.mark.parametrize("contrast", ["auto", "100,3000"])
+def test_a_folder_is_resumed_with_the_recipe_of_one_of_its_images(run, folder, contrast):
+    tifffile.imwrite(folder / "in" / "1.tif", IMAGES[1] // 2)
+    run("-p", "nuclei", "--contrast", contrast)
+    recipe = ("--recipe", folder / "out" / "0.recipe.json")
+    assert run(*recipe, "--resume")[0] == 0
+    assert {row["status"] for row in summary(folder)} == {"skipped"}
+    assert run(*recipe, output="two")[0] == 0
+    assert_equal(probabilities(folder), probabilities(folder, "two"))
 
 
 @pytest.mark.parametrize(

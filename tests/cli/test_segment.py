@@ -159,8 +159,11 @@ def test_small_objects_are_dropped_on_request(run):
         (("cells.tif", "--prompt", " "), "the prompt is empty"),
         (("missing.tif", "--prompt", "nuclei"), "there is no file"),
         (("cells.tif", "missing.tif", "--prompt", "nuclei"), "there is no file"),
-        (("stack.tif", "--prompt", "nuclei"), "stack of"),
-        (("stack.tif", "--prompt", "nuclei", "--plane", "2"), "not 2"),
+        (("stack.tif", "--prompt", "nuclei"), "a stack of 2 planes; choose one, e.g. --plane 0\n"),
+        (
+            ("stack.tif", "--prompt", "nuclei", "--plane", "2"),
+            "no plane 2; choose one, e.g. --plane 0\n",
+        ),
         (("stack.tif", "--prompt", "nuclei", "--plane", "x"), "--plane"),
         (("cells.tif", "--prompt", "nuclei", "--contrast", "1"), "--contrast"),
         (("cells.tif", "--prompt", "nuclei", "--contrast", "9,1"), "rising"),
@@ -247,10 +250,34 @@ def test_pixels_that_are_no_number_need_a_word_on_it(run, folder):
     image = IMAGE.astype(np.float32)
     image[:20] = np.nan
     tifffile.imwrite(folder / "cells.tif", image)
-    code, _, complaint = run("cells.tif", "--prompt", "nuclei")
-    assert (code, complaint.count("\n")) == (2, 1)
-    assert "NaN" in complaint
+    for how in ((), ("--contrast", "0,4000"), ("--support-mask", "mask.tif")):
+        code, _, complaint = run("cells.tif", "--prompt", "nuclei", *how)
+        assert (code, complaint.count("\n")) == (2, 1)
+        assert f"{folder / 'cells.tif'} holds NaN or infinite pixels" in complaint
+        assert "--nodata nan" in complaint
+        assert "numpy" not in complaint
     assert run("cells.tif", "--prompt", "nuclei", "--nodata", "nan")[0] == 0
+
+
+def test_infinite_pixels_are_not_sent_to_an_option_that_does_not_help(run, folder):
+    image = IMAGE.astype(np.float32)
+    image[:20] = np.inf
+    tifffile.imwrite(folder / "cells.tif", image)
+    code, _, complaint = run("cells.tif", "--prompt", "nuclei", "--nodata", "nan")
+    assert (code, complaint.count("\n")) == (2, 1)
+    assert "cells.tif holds infinite pixels; replace them in the file" in complaint
+
+
+def test_a_support_image_with_nan_is_named_instead_of_the_image(run, folder):
+    image = IMAGE.astype(np.float32)
+    image[:20] = np.nan
+    tifffile.imwrite(folder / "other.tif", image)
+    code, _, complaint = run(
+        "cells.tif", "--support-mask", "mask.tif", "--support-image", "other.tif"
+    )
+    assert (code, complaint.count("\n")) == (2, 1)
+    assert "other.tif holds NaN or infinite pixels" in complaint
+    assert "--nodata" not in complaint
 
 
 def test_input_is_never_replaced(run, folder):

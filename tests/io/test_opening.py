@@ -164,6 +164,18 @@ def test_a_stack_of_one_plane_is_that_plane(tmp_path):
         np.testing.assert_array_equal(open_image(tmp_path / "a.zarr", plane).data, GREY)
 
 
+def test_pages_that_are_nothing_in_particular_are_only_counted(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "plain.tif") as writer:
+        for _ in range(5):
+            writer.write(GREY, metadata=None)
+    tifffile.imwrite(tmp_path / "shaped.tif", np.stack([GREY] * 5), photometric="minisblack")
+    for name in ("plain.tif", "shaped.tif"):
+        with pytest.raises(ImageError, match=r"a stack of 5 planes; choose one, e\.g\. plane 0$"):
+            open_image(tmp_path / name)
+        with pytest.raises(ImageError, match="a stack of 5 planes and has no plane 7; choose one"):
+            open_image(tmp_path / name, (7,))
+
+
 def frames(path, *arrays):
     first, *others = map(Image.fromarray, arrays)
     first.save(path, save_all=True, append_images=others)
@@ -181,7 +193,7 @@ def test_a_gif_whose_frames_are_alike_is_one_plane(tmp_path, count):
 def test_a_frame_of_an_animation_is_chosen_by_its_index(tmp_path, array):
     path = frames(tmp_path / "a.png", array, array[::-1].copy())
     np.testing.assert_array_equal(open_image(path, (1,)).data[BOX], array[::-1][BOX])
-    with pytest.raises(ImageError, match="stack of Q=2 planes"):
+    with pytest.raises(ImageError, match=r"stack of 2 planes; choose one, e\.g\. plane 0$"):
         open_image(path)
 
 

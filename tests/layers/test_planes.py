@@ -5,7 +5,7 @@ import pytest
 
 from napari_clipseg.errors import SettingError, UnknownName, UnsupportedLayer
 from napari_clipseg.layers.geometry import Plane, shown_plane
-from napari_clipseg.layers.planes import ALL, SHOWN, planes_of
+from napari_clipseg.layers.planes import ALL, SHOWN, plane_axes, planes_of
 from napari_clipseg.layers.query import QuerySettings, read_query
 
 
@@ -47,6 +47,26 @@ def test_planes_follow_the_axes_on_the_screen(viewer):
     planes = planes_of(viewer, layer, ALL)
     assert {plane.axes for plane in planes} == {(0, 2)}
     assert [plane.index[1] for plane in planes] == [3, 2, 1, 0]
+
+
+def test_the_axis_of_a_range_is_the_first_of_the_layer_that_is_hidden_however_transposed(viewer):
+    layer = viewer.add_image(np.zeros((2, 5, 6, 7)))
+    flat = viewer.add_image(np.zeros((6, 7)))
+    for order, axes in (
+        ((0, 1, 2, 3), [0, 1]),
+        ((1, 0, 2, 3), [0, 1]),
+        ((3, 1, 0, 2), [1, 3]),
+    ):
+        viewer.dims.order = order
+        assert plane_axes(viewer, layer) == axes
+        shown = shown_plane(viewer, layer).index[axes[0]]
+        assert {plane.index[axes[0]] for plane in planes_of(viewer, layer, (0, 2))} == {0, 1}
+        assert shown is not None
+    assert plane_axes(viewer, layer, channel_axis=-3) == [3]
+    viewer.dims.order = (1, 0, 2, 3)
+    viewer.dims.ndisplay = 3
+    assert plane_axes(viewer, layer) == [0, 1]
+    assert plane_axes(viewer, flat) == []
 
 
 def test_a_flat_image_has_one_plane(viewer):

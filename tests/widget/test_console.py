@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import numpy as np
 import pytest
 from fake_engine import FakeEngine
 from napari.components import ViewerModel
+from napari.utils._proxies import PublicOnlyProxy
 from superqt.utils import WorkerBase
 
 import napari_clipseg
 from napari_clipseg.engine.prompts import MaskPrompt, TextPrompt
 from napari_clipseg.errors import EngineError, PromptError, SettingError
-from napari_clipseg.widget.console import Session, segment_layer
+from napari_clipseg.widget.console import Session, _shelf_of, segment_layer
 from napari_clipseg.widget.request import PromptRow
+from napari_clipseg.widget.shelf import Shelf
 
 
 @pytest.fixture
@@ -102,8 +106,60 @@ def test_without_waiting_the_layers_are_filled_in_the_background(viewer, image, 
 
 def test_the_public_function_is_this_one(viewer, image, engine, monkeypatch):
     assert napari_clipseg.segment_layer is segment_layer
-    monkeypatch.setattr(Session.__init__, "__defaults__", (engine,))
+    monkeypatch.setattr(Session.__init__, "__defaults__", (engine, None))
     assert len(segment_layer(viewer, image, ["bright", "dark"])) == 3
+
+
+def test_a_second_call_updates_the_layers_of_the_first_and_no_others(
+    viewer, image, engine, monkeypatch
+):
+    monkeypatch.setattr(Session.__init__, "__defaults__", (engine, None))
+    own = viewer.add_image(np.ones((32, 40), np.float32), name="cells: bright (probability)")
+    first = segment_layer(viewer, image, "bright")
+    again = segment_layer(PublicOnlyProxy(viewer), image, "bright")
+    assert again == first
+    assert own not in first
+    np.testing.assert_array_equal(own.data, 1)
+    assert len(viewer.layers) == 4
+    other = ViewerModel()
+    there = other.add_image(image.data, name="cells")
+    assert not set(segment_layer(other, there, "bright")) & set(first)
+
+
+def test_layers_that_were_removed_are_made_anew_and_not_kept(viewer, image, engine, monkeypatch):
+    monkeypatch.setattr(Session.__init__, "__defaults__", (engine, None))
+    first = segment_layer(viewer, image, "bright")
+    shelf = _shelf_of(viewer)
+    assert first == [each.layer for each in _kept(shelf)]
+    for layer in first:
+        viewer.layers.remove(layer)
+    assert _kept(shelf) == []
+    assert not set(segment_layer(viewer, image, "bright")) & set(first)
+
+
+def _kept(shelf: Shelf) -> list[Any]:
+    return [*shelf._probability.values(), *shelf._labels.values()]
+
+
+def test_what_is_kept_of_a_viewer_goes_with_it(qapp, engine):
+    viewer = ViewerModel()
+    shelf = weakref.ref(_shelf_of(viewer))
+    del viewer
+    gc.collect()
+    assert shelf() is None
+
+
+def test_a_call_leaves_layers_alone_that_another_fills_in_the_background(
+    viewer, image, engine, monkeypatch, qtbot
+):
+    monkeypatch.setattr(Session.__init__, "__defaults__", (engine, None))
+    engine.gate.clear()
+    (first,) = segment_layer(viewer, image, "bright", wait=False)
+    (second,) = segment_layer(viewer, image, "bright", wait=False)
+    assert first is not second
+    engine.gate.set()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 5 and not WorkerBase._worker_set, timeout=20_000)
+    assert segment_layer(viewer, image, "bright")[0] is first
 
 
 def test_a_session_keeps_what_runs_in_the_background_have_made(viewer, image, engine, qtbot):

@@ -184,6 +184,112 @@ def test_painting_on_an_encoded_image_waits_for_the_brush(person, engine, cells,
     assert person.told == []
 
 
+def test_once_an_example_is_painted_nobody_says_that_it_is_missing(person, engine, cells):
+    person.viewer.add_image(cells, name="cells")
+    person.add("bright")
+    person.press(person.panel.detail.paint)
+    person.press(person.panel.run)
+    person.sees("Nothing is painted with label 1")
+    person.panel.detail.example.value().paint((7, 9), 1)
+    person.sees("Run encodes 'cells', then finds bright + example.")
+    person.run()
+    person.add("dark")
+    person.sees("dark: 1 object")
+    person.is_free()
+    person.press(person.panel.detail.paint)
+    person.sees("Nothing is painted with label 1")
+    person.panel.detail.example.value().paint((7, 9), 1)
+    person.sees("All is encoded: Run finds bright + example, dark + example at once.")
+
+
+def test_painting_on_leaves_what_a_run_has_found_in_the_status_line(person, engine, cells, qtbot):
+    pictures = []
+    person.viewer.add_image(cells)
+    person.add("bright")
+    person.press(person.panel.detail.paint)
+    person.panel.detail.example.value().paint((7, 9), 1)
+    person.run()
+    found = person.panel.status.text()
+    person.panel._thumbnails.made.connect(pictures.append)
+    person.panel.detail.example.value().paint((22, 30), 1)
+    qtbot.waitUntil(lambda: bool(pictures), timeout=5000)
+    assert person.panel.status.text() == found
+
+
+def test_what_was_said_of_an_image_goes_when_another_is_chosen(person, engine, cells, qtbot):
+    panel = person.panel
+    person.viewer.add_image(cells, name="first")
+    person.run("bright")
+    (entry,) = panel.prompts.entries
+    assert entry.state == "✓"
+    assert "ncoded, 4 tiles" in panel.encoded.text()
+    person.viewer.add_image(cells, name="second")
+    assert entry.state == "✓"
+    person.choose(panel.image.image, "second")
+    assert (entry.state, entry.sentence, panel.encoded.text()) == ("", "", "")
+    person.choose(panel.results.output, "each prompt its own")
+    labels = person.layer("(labels)")
+    qtbot.waitUntil(lambda: set(np.unique(labels.data)) == {0, 1}, timeout=5000)
+    person.sees("object")
+    assert entry.state == ""
+    person.run()
+    assert entry.state == "✓"
+    person.viewer.layers.remove("second")
+    assert (entry.state, panel.encoded.text()) == ("", "")
+
+
+def test_what_a_run_says_of_another_image_than_the_one_chosen_is_not_shown(person, engine, cells):
+    panel = person.panel
+    person.viewer.add_image(cells, name="first")
+    person.viewer.add_image(cells, name="second")
+    person.choose(panel.image.image, "first")
+    engine.tiles_before_gate = 1
+    engine.gate.clear()
+    person.add("bright")
+    person.press(panel.run)
+    person.sees("tile 1 of 4")
+    person.choose(panel.image.image, "second")
+    engine.gate.set()
+    person.is_done()
+    assert (panel.prompts.entries[0].state, panel.encoded.text()) == ("", "")
+
+
+def test_a_negative_does_not_tint_the_canvas_unless_a_person_shows_it(person, engine, cells):
+    person.viewer.add_image(cells)
+    person.add("bright; dark")
+    person.go_to(1)
+    person.press(person.panel.detail.negative)
+    person.run()
+    wanted, unwanted = person.layer("bright (prob"), person.layer("dark (prob")
+    assert (wanted.visible, unwanted.visible) == (True, False)
+    person.run()
+    assert not unwanted.visible
+    unwanted.visible = True
+    person.run("third")
+    assert unwanted.visible
+
+
+def test_a_row_that_becomes_negative_is_hidden_and_shown_again_when_it_is_wanted(
+    person, engine, cells
+):
+    person.viewer.add_image(cells)
+    person.run("bright; dark")
+    probability = person.layer("dark (prob")
+    assert probability.visible
+    person.go_to(1)
+    for visible in (False, True):
+        person.press(person.panel.detail.negative)
+        person.qtbot.waitUntil(lambda v=visible: probability.visible is v, timeout=5000)
+        person.is_done()
+        assert probability.visible is visible
+    probability.visible = False
+    for _ in range(2):
+        person.press(person.panel.detail.negative)
+        person.is_done()
+        person.qtbot.wait(REST_MS)
+        assert not probability.visible
+
+
 def test_the_picture_follows_data_that_are_replaced_and_the_plane(person, engine, cells, qtbot):
     pictures = []
     stack = np.stack([cells, cells[:, ::-1]])
@@ -493,6 +599,33 @@ def test_nothing_is_clipped_or_overlaps_at_300_pixels(person, engine, cells, qtb
             same = one.isAncestorOf(other) or other.isAncestorOf(one)
             in_area = area.isAncestorOf(one) == area.isAncestorOf(other)
             assert same or not in_area or not box.intersects(theirs), (one, other)
+
+
+@pytest.mark.parametrize("unfolded", [False, True])
+def test_nothing_is_clipped_at_the_width_that_napari_gives_the_dock(person, cells, qtbot, unfolded):
+    person.viewer.window.resize(1400, 700)
+    person.viewer.add_image(cells, name="cells", contrast_limits=(0, 255))
+    person.add("bright")
+    if unfolded:
+        unfold_all(person)
+    person.press(person.panel.detail.paint)
+    person.panel.detail.example.value().paint((7, 9), 1)
+    qtbot.waitUntil(person.panel.detail.picture.isVisible, timeout=5000)
+    qtbot.wait(50)
+    area = person.panel.area
+    assert not person.dock.isFloating()
+    assert area.verticalScrollBar().isVisible() or not unfolded
+    assert person.dock.width() <= 300
+    assert area.widget().minimumSizeHint().width() <= area.viewport().width()
+    shown = [each for each in controls(person.panel) if each.isVisible()]
+    inside = [each for each in shown if area.widget().isAncestorOf(each)]
+    assert {"Suggest", "Paint …", "Remove", "Presets"} <= {
+        each.text() for each in inside if isinstance(each, QAbstractButton)
+    }
+    for each in inside:
+        right = each.mapTo(area.viewport(), QPoint(0, 0)).x() + each.width()
+        assert right <= area.viewport().width(), (each, right, area.viewport().width())
+        assert each.width() >= (each.minimumWidth() or each.minimumSizeHint().width()), each
 
 
 def test_tab_goes_through_the_panel_from_top_to_bottom(person, cells):

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_clipseg.widget import commands, panel, preset_menu
 from napari_clipseg.widget.request import RunRequest
+from napari_clipseg.widget.run import read_planes
 
 pytestmark = pytest.mark.display
 
@@ -42,6 +43,47 @@ def test_segment_active_opens_the_panel_once_and_runs_with_its_prompts(
         assert "one: bright (labels)" in [each.name for each in viewer.layers]
         assert commands.open_panel(viewer) is opened
         qtbot.waitUntil(opened.run.isEnabled, timeout=60_000)
+
+
+@pytest.fixture
+def at_panel(person, monkeypatch):
+    monkeypatch.setattr(commands, "open_panel", lambda viewer: person.panel)
+    person.viewer.add_image(np.zeros((9, 9), np.uint8), name="other")
+    return person
+
+
+@pytest.mark.parametrize("kind", ["(labels)", "(probability)"])
+def test_segment_active_takes_the_image_that_an_active_result_was_made_from(at_panel, cells, kind):
+    one = at_panel.viewer.add_image(cells, name="one")
+    combo = at_panel.panel.image.image
+    combo.choose(one)
+    at_panel.run("bright")
+    combo.choose(at_panel.viewer.layers["other"])
+    at_panel.viewer.layers.selection.active = at_panel.layer(kind)
+    commands.segment_active(at_panel.viewer)
+    assert combo.value() == one
+    at_panel.is_done()
+
+
+def test_segment_active_runs_nothing_where_no_image_is_meant(at_panel, engine, cells):
+    one = at_panel.viewer.add_image(cells, name="one")
+    combo, layers = at_panel.panel.image.image, at_panel.viewer.layers
+    combo.choose(one)
+    at_panel.run("bright")
+    runs = len(engine.decoded)
+    painted = at_panel.viewer.add_labels(np.zeros((9, 9), np.uint8), name="painted")
+    layers.remove(one)
+    for active, words in (
+        (painted, "'painted' is no image"),
+        (at_panel.layer("(labels)"), "was made from is not here"),
+        (None, "No layer is active"),
+    ):
+        layers.selection.active = active
+        commands.segment_active(at_panel.viewer)
+        assert words in at_panel.panel.status.text()
+        assert combo.value() == layers["other"]
+        assert at_panel.panel.run.isEnabled()
+    assert len(engine.decoded) == runs
 
 
 def test_the_preferences_are_what_a_panel_begins_with_and_follows(
@@ -92,9 +134,53 @@ def test_what_of_an_image_is_asked_for_follows_the_controls(person, cells):
         (),
         channels=(0, 1, 2),
         channel_axis=0,
-        planes="all planes",
+        planes="plane shown",
         region=area,
     )
+
+
+def test_a_range_of_planes_does_not_hold_for_an_image_without_a_stack(person, cells):
+    stack = person.viewer.add_image(np.stack([cells] * 5), name="stack")
+    image = person.panel.image
+    person.choose(image.planes, "from … to …")
+    flat = person.viewer.add_image(cells, name="flat")
+    image.image.choose(flat)
+    assert not image.planes.isVisible()
+    assert person.panel.request().planes == "plane shown"
+    person.run("bright")
+    assert person.layer("flat: bright (labels)").data.any()
+    image.image.choose(stack)
+    assert person.panel.request().planes == (0, 5)
+
+
+def test_a_range_lies_on_the_axis_that_the_run_takes_however_axes_are_transposed(
+    person, engine, cells
+):
+    data = np.broadcast_to(cells, (2, 5, *cells.shape)).copy()
+    person.viewer.add_image(data, name="stack", axis_labels=("t", "z", "y", "x"))
+    image = person.panel.image
+    person.choose(image.planes, "from … to …")
+    for order, axis, label in (
+        ((0, 1, 2, 3), 0, "Axis t"),
+        ((1, 0, 2, 3), 0, "Axis t"),
+        ((0, 2, 1, 3), 0, "Axis t"),
+        ((2, 0, 1, 3), 0, "Axis t"),
+        ((0, 3, 1, 2), 0, "Axis t"),
+        ((3, 1, 0, 2), 1, "Axis z"),
+    ):
+        person.viewer.dims.order = order
+        image.refill()
+        assert image.range_label.text() == label
+        assert [box.maximum() for box in image.range] == [data.shape[axis] - 1] * 2
+        planes = read_planes(person.viewer, person.panel.request())[1]
+        assert {each.index[axis] for each in planes} == set(range(data.shape[axis]))
+
+
+def test_the_axis_of_a_range_is_named_by_its_number_where_it_has_no_label(person, cells):
+    person.viewer.add_image(np.stack([cells] * 5), name="stack")
+    person.choose(person.panel.image.planes, "from … to …")
+    assert person.panel.image.range_label.text() == "Axis 0"
+    assert person.panel.image.range_label.isVisible()
 
 
 def test_one_channel_may_be_all_three_colours(person, cells):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from napari.layers import Image
@@ -11,8 +13,20 @@ from napari_clipseg.layers.planes import ALL
 from napari_clipseg.widget.estimate import Work
 from napari_clipseg.widget.intention import intention
 from napari_clipseg.widget.pace import Pace
-from napari_clipseg.widget.phrases import estimated, sentence
+from napari_clipseg.widget.phrases import encoded, estimated, sentence
 from napari_clipseg.widget.request import PromptRow, RunRequest
+
+
+@dataclasses.dataclass
+class Encoded:
+    """Features of which some tiles are missing."""
+
+    lacking: int
+    tiles: int = 20
+    nbytes: int = 4_000_000
+
+    def missing(self):
+        return self.lacking
 
 
 @pytest.mark.parametrize(
@@ -36,6 +50,18 @@ def test_an_estimate_adds_up_what_is_encoded_and_what_is_decoded():
     assert estimated(Work(10, 20, 1), pace, 2, "cpu") == "about 40 s on cpu (10 tiles to encode)"
     many = estimated(Work(0, 2000, 4), pace, 1, "cuda")
     assert many == "about 17 min on cuda (2,000 tiles on 4 planes, encoded already)"
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [
+        (0, "encoded, 20 tiles, 4.0 MB; a new prompt takes about 10 s"),
+        (10, "encoded, 10 of 20, 2.0 MB; a new prompt takes about 5 s"),
+    ],
+)
+def test_what_is_encoded_is_told_with_the_time_of_one_more_prompt(missing, said):
+    assert encoded(Encoded(missing), Pace(decode=0.5)) == said
+    assert encoded(Encoded(missing), Pace()) == said.partition(";")[0]
 
 
 @pytest.mark.parametrize(

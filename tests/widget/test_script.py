@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import runpy
 import shlex
+import subprocess
+import sys
 from typing import Any
 
 import click
@@ -14,7 +17,7 @@ import tifffile
 from napari.components import ViewerModel
 
 from napari_clipseg.cli import commands, main
-from napari_clipseg.widget.command_line import as_command
+from napari_clipseg.widget.command_line import RULE, as_command
 from napari_clipseg.widget.console import segment_layer
 from napari_clipseg.widget.request import PromptRow, ResultSettings, RunRequest
 from napari_clipseg.widget.script import as_python
@@ -84,6 +87,29 @@ def test_the_python_text_makes_the_same_layers_without_the_viewer(
         assert not ours.data[[0, 2]].any()
 
 
+def test_the_python_text_runs_in_a_process_of_its_own(viewer, image, tiny_weights, tmp_path):
+    row = PromptRow(4, "nuclei", threshold=0.45)
+    text = as_python(viewer, request(image, tiny_weights, row), ResultSettings())
+    path, result = tmp_path / "copied.py", tmp_path / "result.npy"
+    path.write_text(f"{text}\nimport numpy\nnumpy.save({str(result)!r}, layers[0].data)\n", "utf-8")
+    own = {"HOME": str(tmp_path), "NAPARI_CONFIG": str(tmp_path / "settings.yaml")}
+    done = subprocess.run(
+        [sys.executable, str(path)], env=os.environ | own, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    expected, _ = segment_layer(viewer, image, row, model=str(tiny_weights), device="cpu")
+    np.testing.assert_allclose(np.load(result), expected.data, atol=1e-6)
+    assert expected.data[1].any()
+
+
+def test_the_python_text_pasted_twice_updates_its_layers(viewer, image, tiny_weights, tmp_path):
+    row = PromptRow(4, "nuclei", threshold=0.45)
+    text = as_python(viewer, request(image, tiny_weights, row), ResultSettings())
+    first = run(text, tmp_path, viewer=viewer)["layers"]
+    assert run(text, tmp_path, viewer=viewer)["layers"] == first
+    assert list(viewer.layers) == [image, *first]
+
+
 def test_the_python_text_runs_in_the_console_with_layers_that_have_no_file(
     viewer, image, picture, tiny_weights, tmp_path
 ):
@@ -102,7 +128,7 @@ def test_the_python_text_runs_in_the_console_with_layers_that_have_no_file(
 
 def test_what_is_not_said_is_what_the_panel_does_by_default(viewer, image):
     text = as_python(viewer, RunRequest(image, (PromptRow(1, "a"),)), ResultSettings())
-    assert "PromptRow(key=0, text='a', threshold=0.5)" in text
+    assert "    PromptRow(text='a', threshold=0.5)," in text
     assert "zoom" not in text
     assert "competition" not in text
 
@@ -175,8 +201,11 @@ def run_command(text: str, viewer: Any, tmp_path: Any, monkeypatch: Any) -> list
     """Do what a person does with a copied command: the comments' code first, then the line."""
     monkeypatch.chdir(tmp_path)
     *comments, line = text.splitlines()
-    code = [each[2:] for each in comments if each[2:].startswith(("from ", "write_example("))]
-    exec("\n".join(code), {"viewer": viewer})
+    if f"# {RULE}" in comments:
+        start, end = (number for number, each in enumerate(comments) if each == f"# {RULE}")
+        assert end == len(comments) - 1
+        code = [each.removeprefix("# ") for each in comments[start + 1 : end]]
+        exec("\n".join(code), {"viewer": viewer})
     with pytest.raises(SystemExit) as leaving:
         main(shlex.split(line)[1:])
     assert leaving.value.code == 0
@@ -201,10 +230,13 @@ def test_the_command_line_repeats_a_run_with_an_example(
         other = viewer.add_image(255 - picture.astype(np.float32), name="other", **limits)
         row = dataclasses.replace(row, example_image=other)
     asked = request(image, tiny_weights, row)
-    made = run_command(as_command(viewer, asked, ResultSettings()), viewer, tmp_path, monkeypatch)
+    text = as_command(viewer, asked, ResultSettings())
+    two = where in ("other plane", "other image")
+    assert ("the image under it to SUPPORT.tif" in text) is two
+    made = run_command(text, viewer, tmp_path, monkeypatch)
     expected, _ = segment_layer(viewer, image, row, model=str(tiny_weights), device="cpu")
     np.testing.assert_allclose(made[0], expected.data[1], atol=2e-3)
-    assert (tmp_path / "SUPPORT.tif").exists() is (where in ("other plane", "other image"))
+    assert (tmp_path / "SUPPORT.tif").exists() is two
 
 
 def test_the_command_line_repeats_a_run_on_pixels_that_are_nan(
@@ -254,6 +286,12 @@ def test_the_python_text_names_the_label_that_is_selected_and_the_contrast_under
     assert "label_value=7" in text
     assert "viewer.layers['other'].contrast_limits = (0.0, 3.0)" in text
     assert "viewer.layers[\"my 'stack'\"].contrast_limits" not in text
+
+
+@pytest.mark.parametrize("copy", [as_python, as_command])
+def test_without_a_prompt_the_text_says_so(viewer, image, copy):
+    text = copy(viewer, RunRequest(image, ()), ResultSettings())
+    assert text.strip().splitlines()[-1].startswith("# The panel has no prompt: ")
 
 
 def test_without_an_image_the_text_says_so(viewer):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from napari_clipseg.engine.allocator import give_back, giving_back
 from napari_clipseg.engine.banded import Found, label_bands
 from napari_clipseg.engine.decoding import TileDone
 from napari_clipseg.engine.labels import LabelSettings
-from napari_clipseg.engine.pixels import Contrast, Pixels
+from napari_clipseg.engine.pixels import Contrast, NotFinite, Pixels
 from napari_clipseg.engine.prompts import MaskPrompt, Mix, TextPrompt, quoted
 from napari_clipseg.engine.recipe import Recipe
 from napari_clipseg.engine.segmenter import Segmenter
@@ -26,7 +28,7 @@ from napari_clipseg.errors import ImageError
 from napari_clipseg.io.feature_folder import FeatureFolder
 from napari_clipseg.io.identity import identity
 from napari_clipseg.io.opening import open_image
-from napari_clipseg.io.picture import Picture, Stack
+from napari_clipseg.io.picture import NoSuchPlane, Picture, Stack
 from napari_clipseg.io.results import FORMATS, Result
 from napari_clipseg.io.rows import Stored, WholeChunks
 
@@ -103,7 +105,11 @@ class ImageRun:
 
 def open_picture(job: SegmentJob, path: Path) -> Picture:
     """Return an image as a job wants it read."""
-    picture = open_image(path, job.plane, job.level)
+    try:
+        picture = open_image(path, job.plane, job.level)
+    except NoSuchPlane as error:
+        example = f"--plane {error.example}"
+        raise ImageError(f"{error.fault}; choose one, e.g. {example}") from error
     return picture if job.nodata is None else dataclasses.replace(picture, nodata=job.nodata)
 
 
@@ -111,7 +117,30 @@ def example_of(job: SegmentJob) -> MaskPrompt | None:
     """Return the example of a job's own support image, None if it has none."""
     if job.support_image is None or job.support_mask is None:
         return None
-    return _example(open_image(job.support_image), job.support_mask, "auto")
+    try:
+        example = _example(open_image(job.support_image), job.support_mask, "auto")
+        example.pixels().digest()
+    except NotFinite as error:
+        raise ImageError(
+            f"{job.support_image} holds NaN or infinite pixels; replace them in the file, "
+            "or give another --support-image"
+        ) from error
+    return example
+
+
+@contextmanager
+def naming(run: ImageRun) -> Iterator[None]:
+    """Tell of pixels that are no numbers by the name of the file and by the option for them."""
+    try:
+        yield
+    except NotFinite as error:
+        nodata = run.picture.nodata
+        said = nodata is not None and math.isnan(nodata)
+        advice = "" if said else "add --nodata nan if NaN means that there is no data, or "
+        kinds = "infinite" if said else "NaN or infinite"
+        raise ImageError(
+            f"{run.path} holds {kinds} pixels; {advice}replace them in the file"
+        ) from error
 
 
 def prompts_of(

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import click
 
 from napari_clipseg.cli.fields import PATH, option
+from napari_clipseg.model.catalog import DEFAULT_MODEL
 
 
 class Finite(click.FloatRange):
@@ -56,7 +57,7 @@ Model = Annotated[
     str,
     option(
         "A name from `napari-clipseg weights list`, a file or folder, or a hub id.",
-        default="starter",
+        default=DEFAULT_MODEL,
         metavar="NAME|PATH|HUB-ID",
     ),
 ]

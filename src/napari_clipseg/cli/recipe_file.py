@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -25,7 +25,7 @@ def _load(context: click.Context, _: click.Parameter, path: Path | None) -> None
     kind = "JSON" if path.suffix == ".json" else "TOML"
     try:
         text = path.read_text(encoding="utf-8")
-        settings = _of_record(json.loads(text)) if kind == "JSON" else tomllib.loads(text)
+        settings = _of_record(path, json.loads(text)) if kind == "JSON" else tomllib.loads(text)
     except (ValueError, KeyError, TypeError) as error:
         raise click.BadParameter(f"{path} cannot be read as {kind}: {error}") from error
     options = {each.name: each for each in context.command.params if isinstance(each, click.Option)}
@@ -46,21 +46,50 @@ def _typed(value: Any, repeatable: bool) -> Any:
     return ",".join(map(str, value)) if several else value
 
 
-def _of_record(record: Any) -> Mapping[str, Any]:
+def _of_record(path: Path, record: Any) -> Mapping[str, Any]:
     """Return the options of a recorded run; JSON without its fields holds options itself."""
     if "settings" not in record:
         return dict(record)
-    prompts = record["prompts"]
-    if any("text" not in each or "mask" in each for each in prompts):
-        raise ValueError("it has a painted example, which must be given with --support-mask")
+    job = record.get("job", {})
     return {
         "model": record["model"],
-        "prompt": [each["text"] for each in prompts],
-        "contrast": list(record["contrast"]),
+        **_prompts(path, record["prompts"]),
+        # "auto" stays so: the same image has the same window again, another one its own
+        "contrast": job.get("contrast", record["contrast"]),
         "threshold": record["threshold"],
         **{name: record["settings"][name] for name in REPEATED},
-        **record.get("job", {}).get("options", {}),
+        **job.get("options", {}),
     }
+
+
+def _prompts(path: Path, prompts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the options of recorded prompts; the mask of an example is left to be given."""
+    texts = {"prompt": [each["text"] for each in prompts if "text" in each]}
+    painted = [each for each in prompts if "mask" in each]
+    if not painted:
+        return texts
+    weight = painted[0].get("weight")
+    examples = {(each["mask"], each["image"], each.get("weight")) for each in painted}
+    if len(examples) > 1 or (weight is not None and len(painted) < len(prompts)):
+        raise click.UsageError(
+            f"the recipe {path} has several examples, or texts with and without one, which one "
+            "command cannot repeat; give its prompts by --prompt, --support-mask and --mix instead"
+        )
+    mix = {} if weight is None else {"mix": weight}
+    return {**texts, **mix, "support_mask": _asking(path)}
+
+
+def _asking(path: Path) -> Callable[[], NoReturn]:
+    """Return a default that click calls, to an error, only where the option is not given."""
+
+    def ask() -> NoReturn:
+        raise click.UsageError(
+            f"the recipe {path} is of a run with a painted example, which it does not hold: give "
+            "its mask with --support-mask, and with --support-image the image that the mask "
+            "belongs to if that was another one"
+        )
+
+    return ask
 
 
 RECIPE = option(

@@ -19,6 +19,7 @@ from napari_clipseg.cli.one_image import (
     JobRun,
     example_of,
     found_before,
+    naming,
     open_picture,
     prompts_of,
     segment_image,
@@ -133,11 +134,11 @@ def _tried(shared: JobRun, path: Path) -> Outcome:
 def _segment(shared: JobRun, path: Path) -> Outcome:
     started = time.perf_counter()
     run = ImageRun.of(shared, path)
-    found = found_before(run) if shared.job.resume else None
-    status = "done" if found is None else "skipped"
-    if found is None:
-        found = segment_image(run)
-    else:
+    with naming(run):
+        found = found_before(run) if shared.job.resume else None
+        status = "done" if found is None else "skipped"
+        found = segment_image(run) if found is None else found
+    if status == "skipped":
         click.echo(f"{path.name}  skipped, it is done")
     names = [prompt.name for prompt in run.prompts]
     seconds = time.perf_counter() - started

@@ -14,6 +14,7 @@ import zarr
 from napari_clipseg.engine.pixels import Contrast
 from napari_clipseg.engine.prompts import Prompt, is_single
 from napari_clipseg.errors import ImageError, OutputError, SettingError
+from napari_clipseg.model.catalog import DEFAULT_MODEL
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class ClusterSettings:
         another one in any case.
     """
 
-    model: str | Path = "starter"
+    model: str | Path = DEFAULT_MODEL
     segmenter: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     contrast: Contrast = "auto"
     channels: tuple[int, ...] | None = None

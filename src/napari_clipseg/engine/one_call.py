@@ -12,6 +12,7 @@ import numpy.typing as npt
 from napari_clipseg.engine.pixels import Contrast
 from napari_clipseg.engine.prompts import Prompt
 from napari_clipseg.engine.segmenter import Segmenter
+from napari_clipseg.model.catalog import DEFAULT_MODEL
 from napari_clipseg.model.clipseg import CLIPSeg
 
 
@@ -19,7 +20,7 @@ def segment(
     image: Any,
     prompts: Prompt | Sequence[Prompt],
     *,
-    model: str | Path | CLIPSeg = "starter",
+    model: str | Path | CLIPSeg = DEFAULT_MODEL,
     contrast: Contrast = "auto",
     channels: tuple[int, ...] | None = None,
     nodata: float | None = None,

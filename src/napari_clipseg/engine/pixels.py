@@ -26,6 +26,10 @@ SAMPLE_BLOCKS, SAMPLE_SIDE = 8, 128
 """A large image's contrast is measured on 8 x 8 blocks of 128 x 128 pixels."""
 
 
+class NotFinite(ImageError):
+    """Pixels are NaN or infinite and were not said to hold no data."""
+
+
 class Pixels:
     """An image read by box as RGB in [0, 1], every box through the same contrast window.
 
@@ -227,7 +231,7 @@ def _holds_data(values: npt.NDArray[Any], nodata: float | None) -> npt.NDArray[n
 
 def _check_finite(values: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> None:
     if values.dtype.kind == "f" and not np.isfinite(values[valid]).all():
-        raise ImageError(
+        raise NotFinite(
             "the image holds NaN or infinite pixels; replace them first, e.g. with "
             "numpy.nan_to_num(image), or give NaN as the nodata value if nothing is there"
         )

@@ -29,6 +29,7 @@ from napari_clipseg.engine.store import DiskStore, valid_folder
 from napari_clipseg.engine.tiling import plan_tiles
 from napari_clipseg.engine.validity import Valid, find_valid, open_valid
 from napari_clipseg.errors import SettingError
+from napari_clipseg.model.catalog import DEFAULT_MODEL
 from napari_clipseg.model.checkpoint import load_model
 from napari_clipseg.model.clipseg import CLIPSeg
 
@@ -77,7 +78,7 @@ class Segmenter:
 
     def __init__(
         self,
-        model: str | Path | CLIPSeg = "starter",
+        model: str | Path | CLIPSeg = DEFAULT_MODEL,
         *,
         device: str = "auto",
         precision: str = "float32",

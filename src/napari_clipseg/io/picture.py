@@ -23,6 +23,9 @@ CENTIMETRES: Mapping[str, float] = {
 }
 """Units of length a pixel size may have (symbols as in OME), each in centimetres."""
 
+UNNAMED_AXES = "QI"
+"""What tifffile calls an axis of planes of which the file does not say what it is."""
+
 UNIT_NAMES: Mapping[str, str] = {
     "\\u00B5m": "µm",
     "\u03bcm": "µm",
@@ -107,6 +110,22 @@ class Picture:
         return int(self.data.shape[0]), int(self.data.shape[1])
 
 
+class NoSuchPlane(ImageError):
+    """A stack has no plane of the given indices, or none were given.
+
+    Parameters
+    ----------
+    fault : str
+        What is wrong, without what to do.
+    example : str
+        Indices that are possible, with commas.
+    """
+
+    def __init__(self, fault: str, example: str) -> None:
+        super().__init__(f"{fault}; choose one, e.g. plane {example}")
+        self.fault, self.example = fault, example
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Stack:
     """An n-D image in a file.
@@ -132,8 +151,10 @@ class Stack:
 
         Raises
         ------
+        NoSuchPlane
+            If one has to be chosen and was not, or is not there.
         ImageError
-            If there is no such plane.
+            If it is a single plane and one was chosen.
         """
         leading = [axis for axis in self.axes if axis not in "YXS"]
         counts = [self.source.shape[self.axes.index(axis)] for axis in leading]
@@ -142,7 +163,7 @@ class Stack:
         if len(indices) != len(leading) or not all(
             0 <= index < count for index, count in zip(indices, counts, strict=True)
         ):
-            raise ImageError(f"{self.path}: {_advice(leading, counts, indices)}")
+            raise _refused(self.path, dict(zip(leading, counts, strict=True)), indices)
         return PlaneView(self, dict(zip(leading, indices, strict=True)))
 
 
@@ -189,13 +210,16 @@ class PlaneView:
         return self[0 : self.shape[0], 0 : self.shape[1]].astype(dtype or self.dtype)
 
 
-def _advice(axes: Sequence[str], counts: Sequence[int], plane: Sequence[int]) -> str:
-    if not axes:
-        return "the image is a single plane, so no plane can be chosen"
-    sizes = " x ".join(f"{axis}={count}" for axis, count in zip(axes, counts, strict=True))
-    example = ",".join(["0"] * len(axes))
-    given = f", not {','.join(map(str, plane))}" if plane else ""
-    return f"the image is a stack of {sizes} planes; choose one, e.g. plane {example}{given}"
+def _refused(path: Path, counts: Mapping[str, int], indices: Sequence[int]) -> ImageError:
+    """Return why a stack with so many planes along each axis has none of these indices."""
+    if not counts:
+        return ImageError(f"{path}: the image is a single plane, so no plane can be chosen")
+    sizes = " x ".join(
+        str(count) if axis in UNNAMED_AXES else f"{axis}={count}" for axis, count in counts.items()
+    )
+    given = f" and has no plane {','.join(map(str, indices))}" if indices else ""
+    fault = f"{path}: the image is a stack of {sizes} planes{given}"
+    return NoSuchPlane(fault, ",".join("0" for _ in counts))
 
 
 def chosen_level(path: Path, count: int, level: int) -> int:

@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Final
 
 from napari_clipseg.errors import SettingError, UnknownName
-from napari_clipseg.layers.geometry import Plane, hidden_axes, shown_plane, spatial_shape
+from napari_clipseg.layers.geometry import Plane, shown_plane, spatial_shape
 from napari_clipseg.layers.levels import axis_of, grid_of
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ def planes_of(
     viewer : napari.Viewer
     layer : napari.layers.Image
     choice : {"plane shown", "all planes"} or (int, int)
-        A range is (first, past last) on the first hidden axis that is no channel axis, in
-        pixels of full resolution; all other hidden axes stay where they are.
+        A range is (first, past last) on the first of :func:`plane_axes`, in pixels of full
+        resolution; all other hidden axes stay where they are.
     level : int
         Of a pyramid; the planes are in its pixels, each once.
     channel_axis : int, optional
@@ -53,8 +53,7 @@ def planes_of(
     """
     grid = grid_of(layer, level, channel_axis)
     shown = shown_plane(viewer, layer)
-    channels = None if channel_axis is None else axis_of(layer, channel_axis)
-    axes = [axis for axis in hidden_axes(layer.ndim, shown.axes) if axis != channels]
+    axes = plane_axes(viewer, layer, channel_axis)
     wanted = {
         axis: dict.fromkeys(grid.index(axis, i) for i in numbers)
         for axis, numbers in _numbers(layer, choice, axes).items()
@@ -64,6 +63,35 @@ def planes_of(
     planes = list(itertools.product(*choices))
     planes.sort(key=lambda index: (steps_between(index, centre), [i or 0 for i in index]))
     return tuple(Plane(index, shown.axes) for index in planes)
+
+
+def plane_axes(viewer: Viewer, layer: Image, channel_axis: int | None = None) -> list[int]:
+    """Return the axes of an image along which its planes lie.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The last two axes in its order span the planes, even while it shows 3-D.
+    layer : napari.layers.Image
+    channel_axis : int, optional
+        The axis of the layer that holds channels; it has no planes.
+
+    Returns
+    -------
+    list of int
+        In the order of the layer's own axes, however the viewer has transposed them; a range of
+        planes lies on the first.
+
+    Raises
+    ------
+    UnsupportedLayer
+        If there is no such channel axis.
+    """
+    offset = viewer.dims.ndim - layer.ndim
+    taken = {axis - offset for axis in viewer.dims.order[-2:]}
+    if channel_axis is not None:
+        taken.add(axis_of(layer, channel_axis))
+    return [axis for axis in range(layer.ndim) if axis not in taken]
 
 
 def _numbers(layer: Image, choice: str | tuple[int, int], axes: list[int]) -> dict[int, range]:

@@ -127,15 +127,16 @@ def _clipseg(name: str, summary: str, config: ModelConfig, size_bytes: int) -> M
 
 
 DEFAULT_MODEL = "starter"
+"""The model that is meant where none is named."""
 
 MODELS: dict[str, ModelEntry] = {
-    "starter": ModelEntry(
-        name="starter",
+    DEFAULT_MODEL: ModelEntry(
+        name=DEFAULT_MODEL,
         summary="Small model that comes with the plugin: works at once, offline.",
         config=None,
         source=Bundled("starter/starter.safetensors"),
-        size_bytes=20_499_460,
-        sha256="233a079e81061193f038df6e4406c549f87af28b1cabbbeed3213c841fcf33f2",
+        size_bytes=20_502_668,
+        sha256="d17813b88b5ea8b6268a4dcc13ae1a78b8944f99ef059d7351eff041eee38b1b",
         licence="BSD-3-Clause",
         licence_note=_STARTER_NOTE,
     ),

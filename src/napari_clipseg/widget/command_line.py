@@ -16,8 +16,8 @@ from napari_clipseg.layers.planes import SHOWN
 from napari_clipseg.layers.query import AS_DISPLAYED
 from napari_clipseg.layers.regions import WHOLE
 from napari_clipseg.widget.example_file import example_of
-from napari_clipseg.widget.request import PromptRow, ResultSettings, RunRequest
-from napari_clipseg.widget.script import example_request
+from napari_clipseg.widget.request import ResultSettings, RunRequest
+from napari_clipseg.widget.script import NO_IMAGE, NO_PROMPT, example_request
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -31,6 +31,9 @@ IMAGE_FILE = "IMAGE.tif"
 
 EXAMPLE_FILE, SUPPORT_FILE = "EXAMPLE.tif", "SUPPORT.tif"
 """What a line in napari's console writes: the example, and the image under it."""
+
+RULE = 60 * "-"
+"""Sets code for napari's console apart from the sentences before it."""
 
 PLAIN = ("{}",)
 
@@ -48,15 +51,19 @@ def as_command(viewer: Viewer, request: RunRequest, results: ResultSettings) -> 
     Returns
     -------
     str
-        Comment lines that begin with ``#``, then one line for the shell.
+        Comment lines that begin with ``#``, then one line for the shell. Where an example must
+        be written first, the lines that do it stand last among the comments, set apart.
     """
     if request.image is None:
-        return "# The panel has no image: choose one, then copy again."
+        return NO_IMAGE
+    if not request.prompts:
+        return NO_PROMPT
     words = ["napari-clipseg", "segment", _file(request.image, IMAGE_FILE), "--output", OUTPUT]
     for part in (_prompts(viewer, request), _image(viewer, request), _engine(request)):
         words += part
     words += _labels(request, results)
     comments = [f"# {each}" for each in limits(viewer, request, results)]
+    comments += [f"# {each}" for each in _writing(viewer, request)]
     return "\n".join([*comments, shlex.join(words)])
 
 
@@ -91,7 +98,7 @@ def _limits_of_prompts(viewer: Viewer, request: RunRequest) -> Iterator[str]:
     rows = request.prompts
     examples = [row for row in rows if row.example is not None]
     if examples:
-        yield from _writing(viewer, request, examples[0])
+        yield from _lack_of_example(viewer, request)
     if len({(row.example, row.label_value, row.example_image) for row in examples}) > 1:
         yield "There is one example there: only the first is named."
     mixes = {row.text_share if row.text else None for row in rows if row.example is not None}
@@ -106,20 +113,30 @@ def _limits_of_prompts(viewer: Viewer, request: RunRequest) -> Iterator[str]:
         yield "Texts are read there as they are, without a template."
 
 
-def _writing(viewer: Viewer, request: RunRequest, row: PromptRow) -> Iterator[str]:
-    """Yield what a person does to have the example of a row in a file."""
+def _lack_of_example(viewer: Viewer, request: RunRequest) -> Iterator[str]:
+    """Yield why the example cannot be written, where it cannot."""
     try:
-        _, on_query = example_of(viewer, request)
+        example_of(viewer, request)
     except ClipSegError as error:
         yield f"There is no example yet. {error}"
+
+
+def _writing(viewer: Viewer, request: RunRequest) -> Iterator[str]:
+    """Yield what a person does to have the first example in a file, and the code for it."""
+    files = _example_files(viewer, request)
+    if not files:
         return
-    files = [EXAMPLE_FILE] if on_query else [EXAMPLE_FILE, SUPPORT_FILE]
-    yield f"Paste these lines, without #, into napari's console first: {' and '.join(files)}"
-    yield "are what was painted or drawn, and are written there."
+    row = next(each for each in request.prompts if each.example is not None)
+    also = "" if len(files) == 1 else f" and the image under it to {SUPPORT_FILE}"
+    yield "First paste the lines between the two rules, without the leading '# ',"
+    yield f"into napari's console: they write the example to {EXAMPLE_FILE}{also},"
+    yield f"in the folder {Path.cwd()}. Then run the command in that folder."
+    yield RULE
     yield "from napari_clipseg.widget.example_file import write_example"
     yield "from napari_clipseg.widget.request import PromptRow, RunRequest"
     names = "".join(f", {each!r}" for each in files)
     yield f"write_example(viewer, {example_request(request, row)}{names})"
+    yield RULE
 
 
 def _prompts(viewer: Viewer, request: RunRequest) -> Iterator[str]:
@@ -129,7 +146,7 @@ def _prompts(viewer: Viewer, request: RunRequest) -> Iterator[str]:
     painted = [row for row in request.prompts if row.example is not None]
     if painted:
         yield from ("--support-mask", EXAMPLE_FILE)
-        if not _is_on_query(viewer, request):
+        if SUPPORT_FILE in _example_files(viewer, request):
             yield from ("--support-image", SUPPORT_FILE)
         if painted[0].text.strip():
             yield from ("--mix", f"{painted[0].text_share:g}")
@@ -170,11 +187,13 @@ def _file_has_nodata(viewer: Viewer, request: RunRequest) -> bool:
         return False
 
 
-def _is_on_query(viewer: Viewer, request: RunRequest) -> bool:
+def _example_files(viewer: Viewer, request: RunRequest) -> tuple[str, ...]:
+    """Return the files that hold the first example, none where there is no example yet."""
     try:
-        return example_of(viewer, request)[1]
+        _, on_query = example_of(viewer, request)
     except ClipSegError:
-        return True
+        return ()
+    return (EXAMPLE_FILE,) if on_query else (EXAMPLE_FILE, SUPPORT_FILE)
 
 
 def _engine(request: RunRequest) -> Iterator[str]:

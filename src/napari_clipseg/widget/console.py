@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import WeakSet, WeakValueDictionary
 
 from napari.layers import Labels, Shapes
 from napari.utils import progress
@@ -81,15 +84,42 @@ def segment_layer(
     Notes
     -----
     Each call loads the model and encodes the image. To ask several times, keep a
-    :class:`Session`.
+    :class:`Session`. The same prompt on the same image updates the layers that an earlier call
+    made in this viewer; while a call that is not waited for still fills its layers, another one
+    makes layers of its own.
 
     Examples
     --------
     >>> from napari_clipseg import segment_layer
     >>> segment_layer(viewer, viewer.layers["cells"], ["nuclei", "debris"])  # doctest: +SKIP
     """
-    session = Session(viewer)
+    session = Session(viewer, shelf=_shelf_of(viewer))
     return (session.segment if wait else session.begin)(layer, prompts, **options)
+
+
+_SHELVES: WeakValueDictionary[int, Shelf] = WeakValueDictionary()
+"""Of each viewer, by its id; the viewer's own events hold the shelf, so both go together."""
+
+_IN_BACKGROUND: WeakSet[Controller] = WeakSet()
+"""What may still fill layers of a shelf that the next call would take."""
+
+
+def _shelf_of(viewer: Viewer) -> Shelf:
+    """Return the shelf of earlier calls in a viewer, a new one while its layers are filled."""
+    # plugins and scripts may hold the same viewer through proxies
+    owner = inspect.unwrap(viewer)
+    shelf = _SHELVES.get(id(owner))
+    if shelf is None:
+        shelf = _SHELVES[id(owner)] = Shelf(owner)
+        owner.layers.events.removed.connect(partial(_forget, shelf))
+    if any(each.fills(shelf) for each in _IN_BACKGROUND):
+        return Shelf(owner)
+    return shelf
+
+
+def _forget(shelf: Shelf, event: Any) -> None:
+    """Let go of the memory of a layer that left the viewer."""
+    shelf.remove(event.value)
 
 
 class Session:
@@ -100,11 +130,15 @@ class Session:
     viewer : napari.Viewer
     load : callable
         How a model is loaded.
+    shelf : Shelf, optional
+        Result layers to go on with; empty if there is none.
     """
 
-    def __init__(self, viewer: Viewer, load: Load = load_segmenter) -> None:
+    def __init__(
+        self, viewer: Viewer, load: Load = load_segmenter, shelf: Shelf | None = None
+    ) -> None:
         self._viewer, self._load = viewer, load
-        self._memory, self._shelf = Memory(), Shelf(viewer)
+        self._memory, self._shelf = Memory(), Shelf(viewer) if shelf is None else shelf
         self._unseen = _Unseen()
         self._controller: Controller | None = None
 
@@ -137,6 +171,7 @@ class Session:
             self._controller = Controller(
                 self._viewer, self._unseen, self._load, self._memory, self._shelf
             )
+            _IN_BACKGROUND.add(self._controller)
         self._unseen.follow(call)
         self._controller.start(call.request, call.given)
         return list(self._controller.layers)

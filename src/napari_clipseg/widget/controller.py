@@ -81,6 +81,10 @@ class Controller:
         """The probability layers that the run is filling, or going to."""
         return () if self._run is None else tuple(each.layer for each in self._run.results)
 
+    def fills(self, shelf: Shelf) -> bool:
+        """Return whether layers of a shelf are being filled, with probability or labels."""
+        return self._shelf is shelf and (self._run is not None or self._labeller.busy)
+
     def start(self, request: RunRequest, given: Mapping[int, AnyPrompt] = NOTHING) -> None:
         """Start a run, or say why there can be none.
 
@@ -211,8 +215,7 @@ class Controller:
 
     def _on_done(self, run: Run, done: PlaneDone) -> None:
         run.finish(done)
-        prompts = len(run.asked)
-        self._view.show_encoded(phrases.encoded(done.features, run.job.pace, prompts))
+        self._view.show_encoded(phrases.encoded(done.features, run.job.pace))
         if not self._why_stopped:
             self._showing.results(run)
             self._labeller.add(run, done.task.plane)

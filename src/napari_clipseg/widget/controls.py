@@ -1,18 +1,20 @@
-"""Controls that Qt does not have: a section that folds, a slider with its number, layer combos."""
+"""Controls that Qt does not have: one that scrolls, one that folds, a slider with its number."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from qtpy.QtCore import QSignalBlocker, Qt, QTimer, Signal
+from qtpy.QtCore import QEvent, QSignalBlocker, QSize, Qt, QTimer, Signal
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
+    QFrame,
     QHBoxLayout,
     QLabel,
     QLayout,
+    QScrollArea,
     QSizePolicy,
     QSlider,
     QToolButton,
@@ -25,6 +27,33 @@ REST_MS = 300
 
 STEPS = 100
 """Steps of a slider from one end to the other."""
+
+
+class Scroll(QScrollArea):
+    """Scrolls up and down, and is never narrower than its content with the scroll bar beside it."""
+
+    def __init__(self, content: QWidget) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setWidget(content)
+
+    def minimumSizeHint(self) -> QSize:
+        """Return the size in which nothing is cut off at the right."""
+        hint, content, bar = super().minimumSizeHint(), self.widget(), self.verticalScrollBar()
+        assert bar is not None
+        if content is not None:
+            beside_it = bar.sizeHint().width() + 2 * self.frameWidth()
+            hint.setWidth(content.minimumSizeHint().width() + beside_it)
+        return hint
+
+    def event(self, event: QEvent | None) -> bool:
+        """Have the dock follow the content, which asks for its layout when it needs more room."""
+        if event is not None and event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().event(event)
 
 
 class Section(QWidget):

@@ -29,7 +29,7 @@ def example_of(viewer: Viewer, request: RunRequest) -> tuple[MaskPrompt, bool]:
     UnsupportedLayer
         If no plane of the image or of the example is shown.
     """
-    row = next((each for each in request.prompts if each.example is not None), PromptRow(0))
+    row = next((each for each in request.prompts if each.example is not None), PromptRow())
     query = read_query(viewer, request.image, query_settings(request))
     prompt = read_example(viewer, row, query)
     return prompt, prompt.image is query.data

@@ -6,20 +6,17 @@ import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QComboBox,
-    QFrame,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_clipseg.engine.templates import TEMPLATES
-from napari_clipseg.widget.controls import Section, beside, column, form, sentence
+from napari_clipseg.widget.controls import Scroll, Section, beside, column, form, sentence
 from napari_clipseg.widget.image_section import ImageSection
 from napari_clipseg.widget.model_section import ModelSection
 from napari_clipseg.widget.prompt_detail import PromptDetail
@@ -169,17 +166,11 @@ class Form(QWidget):
         layout.addStretch()
         column(self.results_fold.content, self.results)
         column(self.model_fold.content, self.model, wording)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        scroll.setWidget(inside)
-        self.area = scroll
+        self.area = Scroll(inside)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.setSpacing(0)
-        outer.addWidget(scroll)
+        outer.addWidget(self.area)
         outer.addWidget(self._run_bar())
 
     def _order_keys(self) -> None:

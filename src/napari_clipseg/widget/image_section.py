@@ -10,7 +10,7 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QLabel, QSpinBox, QWidget
 
 from napari_clipseg.layers.geometry import spatial_shape
-from napari_clipseg.layers.planes import ALL, SHOWN
+from napari_clipseg.layers.planes import ALL, SHOWN, plane_axes
 from napari_clipseg.layers.query import AS_DISPLAYED, AUTOMATIC
 from napari_clipseg.layers.regions import ON_SCREEN, WHOLE
 from napari_clipseg.layers.results import is_ours
@@ -135,7 +135,8 @@ class ImageSection(QWidget):
         self._basic.addRow("Image", self.image)
         self._basic.addRow("Level", self.level)
         self._basic.addRow("Planes", self.planes)
-        self._basic.addRow("", self._range_row)
+        self.range_label = QLabel()
+        self._basic.addRow(self.range_label, self._range_row)
         self._basic.addRow("Region", self.region)
         self._indices_row = beside(*self.indices)
         self._advanced.addRow("Channels", self.channels)
@@ -152,8 +153,10 @@ class ImageSection(QWidget):
 
     def _on_image(self) -> None:
         layer = self.image.value()
-        self.level.fill(_levels(layer))
-        self.channels.fill(self._channel_choices(layer))
+        # all that depends on the image is changed before anything is made of it
+        with QSignalBlocker(self.level), QSignalBlocker(self.channels):
+            self.level.fill(_levels(layer))
+            self.channels.fill(self._channel_choices(layer))
         self._on_change()
 
     def _on_change(self) -> None:
@@ -177,9 +180,9 @@ class ImageSection(QWidget):
 
     def _limit_range(self) -> None:
         """Let the range stay on the axis of the planes; of another axis it is all planes."""
-        layer = self.image.value()
-        last = max(self._length(layer) - 1, 0)
-        before, self._before_planes = self._before_planes, (layer, last)
+        layer, axis = self.image.value(), self._range_axis()
+        last = 0 if axis is None else max(spatial_shape(layer)[axis] - 1, 0)
+        before, self._before_planes = self._before_planes, (layer, axis, last)
         for box, end in zip(self.range, (0, last), strict=True):
             with QSignalBlocker(box):
                 box.setMaximum(last)
@@ -194,11 +197,12 @@ class ImageSection(QWidget):
                 box.setValue(number)
 
     def _show_rows(self) -> None:
-        layer = self.image.value()
-        stack = layer is not None and layer.ndim > 2
+        axis = self._range_axis()
+        stack = axis is not None
         show_row(self._basic, self.level, self.level.count() > 1)
         show_row(self._basic, self.planes, stack)
         show_row(self._basic, self._range_row, stack and self.planes.value() == RANGE)
+        self.range_label.setText("" if axis is None else _axis_name(self.image.value(), axis))
         for combo in self.layers:
             show_row(self._advanced, combo, self.channels.value() == THREE_LAYERS)
         show_row(self._advanced, self._indices_row, self._channel_axis() is not None)
@@ -225,19 +229,24 @@ class ImageSection(QWidget):
         return value if isinstance(value, int) else None
 
     def _planes(self) -> str | tuple[int, int]:
+        if self._range_axis() is None:
+            return SHOWN
         if self.planes.value() != RANGE:
             return str(self.planes.value())
         first, last = sorted(box.value() for box in self.range)
         return first, last + 1
 
-    def _length(self, layer: Image | None) -> int:
-        """Return the length of the first axis of a layer that is not shown, 1 if there is none."""
-        if layer is None or layer.ndim < 3:
-            return 1
-        shape, offset = spatial_shape(layer), self._viewer.dims.ndim - layer.ndim
-        hidden = [axis - offset for axis in self._viewer.dims.not_displayed if axis >= offset]
-        planes = [axis for axis in hidden if axis != self._channel_axis()]
-        return shape[planes[0]] if planes else 1
+    def _range_axis(self) -> int | None:
+        """Return the axis that a range of planes lies on, None where the image has one plane."""
+        layer = self.image.value()
+        axes = [] if layer is None else plane_axes(self._viewer, layer, self._channel_axis())
+        return axes[0] if axes else None
+
+
+def _axis_name(layer: Image, axis: int) -> str:
+    """Return what a person calls an axis: its label, or where there is none, its number."""
+    label = str(layer.axis_labels[axis])
+    return f"Axis {axis}" if label == str(axis - layer.ndim) else f"Axis {label}"
 
 
 def _levels(layer: Image | None) -> list[tuple[str, int]]:

@@ -13,6 +13,7 @@ from napari_clipseg.engine.prompts import MaskPrompt, TextPrompt
 from napari_clipseg.engine.recipe import Recipe
 from napari_clipseg.engine.region import Region
 from napari_clipseg.layers.regions import WHOLE
+from napari_clipseg.model.catalog import DEFAULT_MODEL
 from napari_clipseg.widget.blank import nodata_of, remark_on
 from napari_clipseg.widget.events import (
     Event,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 class ModelChoice:
     """What must be loaded: all settings for which weights are read."""
 
-    model: str = "starter"
+    model: str = DEFAULT_MODEL
     device: str = "auto"
     precision: str = "float32"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
     from napari_clipseg.engine.features import Features
     from napari_clipseg.widget.prompting import AnyPrompt
 
-
-LONG_ENOUGH_S = 0.3
-"""Seconds for which tiles are timed that are there in numbers."""
 
 REPEATS = 3
 """How often one tile is decoded: other programs, and the viewer, may take the processor away."""
@@ -58,14 +54,6 @@ class Pace:
         if encoding:
             self.note(first, len(prompts), encoding=True)
 
-    def time_decoding(
-        self, features: Features, prompts: Sequence[AnyPrompt], region: Region | None
-    ) -> None:
-        """Time the first tiles of a region that is encoded."""
-        seconds = _seconds_per_tile(features, prompts, region)
-        if seconds is not None:
-            self.note(seconds, len(prompts), encoding=False)
-
 
 def _middle(features: Features) -> Region:
     height, width = features.shape
@@ -73,19 +61,10 @@ def _middle(features: Features) -> Region:
 
 
 def _seconds_per_tile(
-    features: Features, prompts: Sequence[AnyPrompt], region: Region | None
+    features: Features, prompts: Sequence[AnyPrompt], region: Region
 ) -> float | None:
-    """Return how long a tile takes; None where there is none.
-
-    The first batch pays for the start: it counts only where there are no others to speak of.
-    """
+    """Return how long a tile of a region takes; None where there is none."""
     scratch = np.zeros((len(prompts), *features.shape), np.float32)
-    times = [time.perf_counter()]
-    with closing(features.run(prompts, scratch, region=region)) as run:
-        for _ in run:
-            times.append(time.perf_counter())
-            if times[-1] - times[1] > LONG_ENOUGH_S:
-                # the tiles of a batch come together, and this is the first of another
-                return (times[-1] - times[1]) / (len(times) - 2)
-    tiles = len(times) - 1
-    return (times[-1] - times[0]) / tiles if tiles else None
+    begun = time.perf_counter()
+    tiles = sum(1 for _ in features.run(prompts, scratch, region=region))
+    return (time.perf_counter() - begun) / tiles if tiles else None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 from napari.layers import Image, Labels, Shapes
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
@@ -58,6 +60,9 @@ class Panel(Form):
         super().__init__(napari_viewer, settings)
         self.controller = Controller(napari_viewer, self, load)
         self._running = self._waiting = False
+        self._missing = ""
+        self._image: Image | None = None
+        self._ran_on: Image | None = None
         self._steps: Any = None
         self._templates = self.templates()
         self._thumbnails = Thumbnails(self._read_example)
@@ -74,6 +79,8 @@ class Panel(Form):
     def show_running(self, running: bool) -> None:
         """Show whether a run is going on."""
         self._running = running
+        if running:
+            self._ran_on = self._image
         self._slider_rest.stop()  # what a run says stays until the slider moves again
         for button in (self.run, self.how_long):
             button.setEnabled(not running)
@@ -84,6 +91,16 @@ class Panel(Form):
             if self._waiting:
                 self._waiting = False
                 self._run_if_ready()
+
+    def show_encoded(self, text: str) -> None:
+        """Say what is encoded of the image, not what a run has encoded of another."""
+        if not self._running or self._ran_on == self._image:
+            super().show_encoded(text)
+
+    def show_presence(self, sentences: Mapping[int, str]) -> None:
+        """Say of rows whether they were found on the image, not on that of an earlier run."""
+        if self._ran_on in (None, self._image):
+            super().show_presence(sentences)
 
     def refill(self, _: Any = None) -> None:
         """Offer the layers that are there now."""
@@ -117,7 +134,8 @@ class Panel(Form):
         self.detail.remove.clicked.connect(self.table.remove_selected)
         self.detail.paint_asked.connect(self._on_paint)
         self.detail.suggestion_asked.connect(self._on_suggest)
-        self._thumbnails.made.connect(self.detail.show_picture)
+        self._thumbnails.made.connect(self._on_picture)
+        self.image.changed.connect(self._on_image)
         self.image.changed.connect(self._say_intention)
         self.image.changed.connect(lambda: self._on_current(self.table.current_key()))
         self.model.changed.connect(self._say_intention)
@@ -169,6 +187,7 @@ class Panel(Form):
         elif not self._is_ready(request):
             self.show_status(intention(request, False))
         elif obstacle := self._obstacle(request):
+            self._missing = obstacle
             self.show_status(obstacle)
         else:
             self.controller.start(request)
@@ -191,6 +210,23 @@ class Panel(Form):
         if not self._running:
             request = self.request()
             self.show_status(intention(request, self._is_ready(request)))
+
+    def _on_image(self) -> None:
+        """Forget what was said of another image."""
+        before, self._image = self._image, self.image.image.value()
+        if self._image != before:
+            super().show_encoded("")
+            super().show_presence(dict.fromkeys(self.thresholds(), ""))
+
+    def _on_picture(self, picture: npt.NDArray[np.uint8] | str) -> None:
+        """Show an example; once there is one, say no more that it is missing."""
+        self.detail.show_picture(picture)
+        if isinstance(picture, str):
+            self._missing = sentence(picture)
+        elif not self._running and self.status.text() == self._missing:
+            request = self.request()
+            self._missing = self._obstacle(request)
+            self.show_status(self._missing or intention(request, self._is_ready(request)))
 
     def _on_slider(self, _: Any) -> None:
         """Wait until the slider rests: reading a plane may take time."""

@@ -18,15 +18,15 @@ SENTENCE_END = re.compile(r"(?<!e\.g)(?<!i\.e)\. ")
 """Abbreviations end no sentence."""
 
 
-def encoded(features: Features, pace: Pace, prompts: int) -> str:
+def encoded(features: Features, pace: Pace) -> str:
     """Return e.g. "encoded, 1,444 tiles, 268 MB; a new prompt takes about 2 s"."""
     missing, total = features.missing(), features.tiles
     tiles = f"{total - missing:,} of {total:,}" if missing else _tiles(total)
     text = f"encoded, {tiles}, {readable_size(features.nbytes * _share(features, missing))}"
-    if pace.decode is None or not prompts:
+    if pace.decode is None:
         return text
-    seconds = pace.decode * (features.tiles - missing) * prompts
-    return f"{text}; {_prompts(prompts)} about {duration(seconds)}"
+    seconds = pace.decode * (total - missing)
+    return f"{text}; a new prompt takes about {duration(seconds)}"
 
 
 def estimated(work: Work, pace: Pace, prompts: int, device: str) -> str:
@@ -55,7 +55,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def sentence(error: BaseException) -> str:
+def sentence(error: BaseException | str) -> str:
     """Return the first sentence of an error, for a place where there is room for one."""
     first = SENTENCE_END.split(str(error), maxsplit=1)[0].rstrip(".")
     return f"{first[:1].upper()}{first[1:]}."
@@ -67,7 +67,3 @@ def _share(features: Features, missing: int) -> float:
 
 def _tiles(count: int) -> str:
     return f"{count:,} {'tile' if count == 1 else 'tiles'}"
-
-
-def _prompts(count: int) -> str:
-    return "a new prompt takes" if count == 1 else f"{count} new prompts take"

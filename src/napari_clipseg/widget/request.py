@@ -6,6 +6,8 @@ import dataclasses
 
 from napari.layers import Image, Labels, Shapes
 
+from napari_clipseg.model.catalog import DEFAULT_MODEL
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PromptRow:
@@ -14,7 +16,7 @@ class PromptRow:
     Parameters
     ----------
     key : int
-        Of the row, for as long as it lives.
+        Of the row, for as long as it lives. Rows that a script gives are numbered anew.
     text : str
         A phrase, as one would say it: "nuclei".
     example : napari.layers.Labels or Shapes, optional
@@ -35,7 +37,7 @@ class PromptRow:
         Whether it is something that is not wanted: it takes pixels from the others.
     """
 
-    key: int
+    key: int = 0
     text: str = ""
     example: Labels | Shapes | None = None
     label_value: int | None = None
@@ -126,7 +128,7 @@ class RunRequest:
     planes: str | tuple[int, int] = "plane shown"
     templates: tuple[str, ...] = ("{}",)
     contrast: str = "as displayed"
-    model: str = "starter"
+    model: str = DEFAULT_MODEL
     device: str = "auto"
     precision: str = "float32"
     zoom: float = 1.0

@@ -92,11 +92,6 @@ class Run:
         """The layers whose pixels are read."""
         return read_layers(self.request, self.query)
 
-    @property
-    def decodes_only(self) -> bool:
-        """Whether the first plane is encoded already."""
-        return _is_ready(self.memory, self.wanted[self.planes[0]], self._region(self.query))
-
     def feed(self) -> None:
         """Freeze the next plane and hand it to the worker, or say that there are no more."""
         task = next(self._tasks, None)

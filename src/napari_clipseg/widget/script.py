@@ -1,4 +1,4 @@
-"""What the panel asks for as a Python script and as a command line, to be repeated elsewhere."""
+"""What the panel asks for as a Python script, to be repeated elsewhere."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ from napari_clipseg import segment_layer
 from napari_clipseg.widget.request import PromptRow
 '''
 
+NO_IMAGE = "# The panel has no image: choose one, then copy again."
+NO_PROMPT = "# The panel has no prompt: type one, then copy again."
+
 NOT_SAID = {"image", "prompts", "key"}
 """Fields that are written in another way than as keywords."""
 
@@ -41,10 +44,12 @@ def as_python(viewer: Viewer, request: RunRequest, results: ResultSettings) -> s
     the layers; a layer that has no file is named in a comment.
     """
     if request.image is None:
-        return f"{HEAD}\n# The panel has no image: choose one, then copy again.\n"
+        return f"{HEAD}\n{NO_IMAGE}\n"
+    if not request.prompts:
+        return f"{HEAD}\n{NO_PROMPT}\n"
     request = _settled(request)
     lines = [HEAD, *_opening(request), *_view(viewer, request), "prompts = ["]
-    lines += [f"    {_call('PromptRow', row, PromptRow(0), 'key=0')}," for row in request.prompts]
+    lines += [f"    {_call('PromptRow', row, PromptRow())}," for row in request.prompts]
     lines += ["]", "layers = segment_layer(", "    viewer,", f"    {_value(request.image)},"]
     lines += ["    prompts,"]
     usual = (RunRequest(None, ()), ResultSettings())
@@ -63,9 +68,9 @@ def example_request(request: RunRequest, row: PromptRow) -> str:
         contrast=request.contrast,
     )
     alone = PromptRow(
-        0, example=row.example, label_value=row.label_value, example_image=row.example_image
+        example=row.example, label_value=row.label_value, example_image=row.example_image
     )
-    prompt = _call("PromptRow", _selected(alone), PromptRow(0), "0")
+    prompt = _call("PromptRow", _selected(alone), PromptRow())
     image = _value(request.image)
     return _call("RunRequest", read, RunRequest(None, ()), image, f"({prompt},)")
 
@@ -85,17 +90,27 @@ def _opening(request: RunRequest) -> Iterator[str]:
     """Yield what makes a viewer where there is none."""
     yield 'if "viewer" not in globals():'
     yield "    from napari.components import ViewerModel"
+    layers = layers_of(request)
+    files = any(layer.source.path for layer in layers)
+    if files:
+        yield "    from npe2 import PluginManager"
     yield ""
+    if files:
+        yield "    PluginManager.instance().discover()  # what reads the files"
     yield "    viewer = ViewerModel()"
-    for layer in layers_of(request):
-        kind = type(layer).__name__
-        path = layer.source.path
-        if path:
-            options = f"name={layer.name!r}, layer_type={kind.lower()!r}"
-            yield f"    viewer.open({str(path)!r}, {options})"
-        else:
-            yield f"    # the {kind} layer {layer.name!r} has no file: add it to the viewer here"
+    yield from map(_adding, layers)
     yield ""
+
+
+def _adding(layer: Layer) -> str:
+    """Return the line that has a layer in a viewer where it is not."""
+    kind, path = type(layer).__name__, layer.source.path
+    if not path:
+        return f"    # the {kind} layer {layer.name!r} has no file: add it to the viewer here"
+    reader = layer.source.reader_plugin
+    plugin = f", plugin={reader!r}" if reader else ""
+    options = f"name={layer.name!r}, layer_type={kind.lower()!r}{plugin}"
+    return f"    viewer.open({str(path)!r}, {options})"
 
 
 def _view(viewer: Viewer, request: RunRequest) -> Iterator[str]:

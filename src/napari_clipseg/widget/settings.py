@@ -9,6 +9,7 @@ from typing import Any
 
 from napari.settings import get_plugin_settings
 
+from napari_clipseg.model.catalog import DEFAULT_MODEL
 from napari_clipseg.model.weights import CACHE_VARIABLE
 
 PLUGIN = "napari-clipseg"
@@ -32,7 +33,7 @@ class Settings:
         Where weights are fetched to and looked for; empty: huggingface_hub's own folder.
     """
 
-    model: str = "starter"
+    model: str = DEFAULT_MODEL
     device: str = "auto"
     precision: str = "float32"
     memory_mb: int = 2000

@@ -31,6 +31,7 @@ class Shelf:
         self._labels: dict[Key, LabelResult] = {}
         self._front: dict[Any, list[Layer]] = {}
         self._set_aside: set[Any] = set()
+        self._negative: dict[Any, bool] = {}
 
     def probability(self, query: QueryImage, title: str, color: str) -> ProbabilityResult:
         """Return the probability of a prompt on an image: ours if it fits, else a new one."""
@@ -85,6 +86,21 @@ class Shelf:
             layer.visible = False
             self._set_aside.add(layer.unique_id)
 
+    def hide_negative(self, layer: Layer) -> None:
+        """Hide the probability of what is not wanted: it would tint all of the canvas.
+
+        That is done once; where a person shows it again, it stays so.
+        """
+        if layer.unique_id not in self._negative:
+            self._negative[layer.unique_id] = layer.visible or layer.unique_id in self._set_aside
+            self._set_aside.discard(layer.unique_id)
+            layer.visible = False
+
+    def show_positive(self, layer: Layer) -> None:
+        """Show the probability of what is wanted, if it was hidden for not being so."""
+        if self._negative.pop(layer.unique_id, False):
+            layer.visible = True
+
     def _show_again(self, layer: Layer) -> None:
         """Show a layer that was set aside; one that a person has hidden stays hidden."""
         if layer.unique_id in self._set_aside:
@@ -110,6 +126,7 @@ class Shelf:
         self._labels = {k: r for k, r in self._labels.items() if r.layer != layer}
         self._front.pop(layer.unique_id, None)
         self._set_aside.discard(layer.unique_id)
+        self._negative.pop(layer.unique_id, None)
 
 
 def _key(query: QueryImage, title: str) -> Key:

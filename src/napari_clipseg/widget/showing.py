@@ -66,8 +66,12 @@ class Showing:
         if run.shown:
             return
         run.shown = True
-        for result in run.results:
+        for asked, result in zip(run.asked, run.results, strict=True):
             self._shelf.keep(run.query, result)
+            if asked.row.negative:
+                self._shelf.hide_negative(result.layer)
+            else:
+                self._shelf.show_positive(result.layer)
             if result.layer not in self._viewer.layers:
                 self._waiting.append((run.query.layer, result.layer))
                 QTimer.singleShot(0, self._add_next)
