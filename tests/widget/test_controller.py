@@ -303,7 +303,9 @@ def test_cancel_stops_within_a_tile_and_keeps_what_is_done(bench, cells):
     bench.run(image)
 
 
-def test_a_run_cancelled_while_the_model_loads_does_nothing(bench, cells):
+@pytest.fixture
+def loading(bench):
+    """Holds the model back until it is set."""
     loading = threading.Event()
 
     def load(choice: Any) -> FakeEngine:
@@ -312,6 +314,11 @@ def test_a_run_cancelled_while_the_model_loads_does_nothing(bench, cells):
 
     bench.controller.close()
     bench.controller = Controller(bench.viewer, bench.view, load)
+    yield loading
+    loading.set()
+
+
+def test_a_run_cancelled_while_the_model_loads_does_nothing(bench, cells, loading):
     bench.start(bench.viewer.add_image(cells))
     bench.controller.cancel()
     loading.set()
@@ -718,15 +725,7 @@ def test_a_run_begun_before_the_layers_of_the_last_were_added_uses_them(bench, c
     assert sorted(names) == ["cells", "cells: bright (labels)", "cells: bright (probability)"]
 
 
-def test_cancel_while_the_model_loads_says_what_is_waited_for(bench, cells):
-    loading = threading.Event()
-
-    def load(choice: Any) -> FakeEngine:
-        assert loading.wait(20)
-        return bench.engine
-
-    bench.controller.close()
-    bench.controller = Controller(bench.viewer, bench.view, load)
+def test_cancel_while_the_model_loads_says_what_is_waited_for(bench, cells, loading):
     bench.start(bench.viewer.add_image(cells))
     bench.controller.cancel()
     assert bench.view.status[-1] == "The model is being loaded; the run ends after that …"
