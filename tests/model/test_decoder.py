@@ -78,6 +78,28 @@ def test_decoding_kept_activations_equals_the_whole_way(model):
     )
 
 
+@pytest.mark.parametrize(("layer", "kept"), [(0, 3), (1, 2), (2, 1)])
+def test_what_is_kept_of_an_image_is_what_the_steps_from_film_on_read(tiny_model, layer, kept):
+    model = tiny_model(conditional_layer=layer)
+    pixel_values, conditional = torch.randn(2, 3, 64, 96), torch.randn(2, 32)
+    features = model.reduced(pixel_values)
+    assert features.shape == (2, kept, 1 + 4 * 6, 16)
+    assert model.config.features == kept
+    torch.testing.assert_close(
+        model.decode(features, conditional, (4, 6)), model.logits(pixel_values, conditional)
+    )
+
+
+def test_no_step_before_film_is_run_for_a_prompt(tiny_model):
+    model = tiny_model(conditional_layer=2)
+    features = model.reduced(torch.randn(1, 3, 64, 64))
+    ran = []
+    for step, block in enumerate(model.decoder.blocks):
+        block.register_forward_hook(lambda *_, step=step: ran.append(step))
+    model.decode(features, torch.randn(1, 32), (4, 4))
+    assert ran == [2]
+
+
 def test_normalised_pixels_have_the_mean_of_imagenet_at_zero(model):
     mean = torch.tensor([0.485, 0.456, 0.406])[None, :, None, None]
     torch.testing.assert_close(model.normalise(mean), torch.zeros(1, 3, 1, 1))

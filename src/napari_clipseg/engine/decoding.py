@@ -53,7 +53,7 @@ class EncodedBatch:
     ----------
     tiles : tuple of int
         Their B numbers in the plan, rising.
-    reduced : Tensor (B, L, 1 + N, D)
+    reduced : Tensor (B, F, 1 + N, D)
     """
 
     tiles: tuple[int, ...]

@@ -209,10 +209,10 @@ def origin_of(tiled: TiledNetwork, pixels: Pixels) -> dict[str, Any]:
 
 
 def features_shape(tiled: TiledNetwork) -> tuple[int, ...]:
-    """Return the shape (T, L, 1 + N, D) of the activations of all tiles."""
+    """Return the shape (T, F, 1 + N, D) of the activations of all tiles."""
     config = tiled.network.config
     tokens = 1 + (tiled.tile // config.patch) ** 2
-    return len(tiled.plan.tiles), len(config.extract_layers), tokens, config.reduce_dim
+    return len(tiled.plan.tiles), config.features, tokens, config.reduce_dim
 
 
 def new_features(

@@ -93,7 +93,7 @@ class Network:
         return rgb.pin_memory() if self.device.type == "cuda" else rgb
 
     def encode(self, rgb: Tensor) -> Tensor:
-        """Return reduced activations (B, L, 1 + N, D) of RGB (B, 3, S, S) in [0, 1]."""
+        """Return reduced activations (B, F, 1 + N, D) of RGB (B, 3, S, S) in [0, 1]."""
         with self._computing():
             parts = torch.split(rgb, self._encoded_at_once(rgb))
             return torch.cat([halving(self._encode, part) for part in parts])

@@ -36,10 +36,10 @@ class FeatureStore(Protocol):
         """Return whether a tile is there; only :meth:`read` tells if it is sound."""
 
     def write(self, tiles: Sequence[int], reduced: Tensor) -> None:
-        """Keep the activations (B, L, 1 + N, D) of tiles."""
+        """Keep the activations (B, F, 1 + N, D) of tiles."""
 
     def read(self, tiles: Sequence[int]) -> Tensor | None:
-        """Return tiles (B, L, 1 + N, D), None if not all of them are there and sound."""
+        """Return tiles (B, F, 1 + N, D), None if not all of them are there and sound."""
 
 
 class MemoryStore:
@@ -48,7 +48,7 @@ class MemoryStore:
     Parameters
     ----------
     shape : tuple of int
-        (T, L, 1 + N, D).
+        (T, F, 1 + N, D).
     dtype : torch.dtype
     """
 
@@ -67,13 +67,13 @@ class MemoryStore:
         return self._there[tile]
 
     def write(self, tiles: Sequence[int], reduced: Tensor) -> None:
-        """Keep the activations (B, L, 1 + N, D) of tiles."""
+        """Keep the activations (B, F, 1 + N, D) of tiles."""
         self._tiles[list(tiles)] = reduced.to(self._tiles.dtype)
         for tile in tiles:
             self._there[tile] = True
 
     def read(self, tiles: Sequence[int]) -> Tensor | None:
-        """Return tiles (B, L, 1 + N, D), None if not all of them are there."""
+        """Return tiles (B, F, 1 + N, D), None if not all of them are there."""
         return self._tiles[list(tiles)] if all(map(self.has, tiles)) else None
 
 
@@ -114,7 +114,7 @@ class DiskStore:
         return (self._folder / "c" / str(tile) / "0" / "0" / "0").is_file()
 
     def write(self, tiles: Sequence[int], reduced: Tensor) -> None:
-        """Keep the activations (B, L, 1 + N, D) of tiles.
+        """Keep the activations (B, F, 1 + N, D) of tiles.
 
         Raises
         ------
@@ -130,7 +130,7 @@ class DiskStore:
             raise OutputError(f"features cannot be written to {self._folder}: {error}") from error
 
     def read(self, tiles: Sequence[int]) -> Tensor | None:
-        """Return tiles (B, L, 1 + N, D), None if not all of them are there and sound."""
+        """Return tiles (B, F, 1 + N, D), None if not all of them are there and sound."""
         if not all(map(self.has, tiles)):
             return None
         try:
@@ -158,7 +158,7 @@ def create_store(
     ----------
     folder : Path
     shape : tuple of int
-        (T, L, 1 + N, D).
+        (T, F, 1 + N, D).
     dtype : torch.dtype
     origin : dict
         What the activations are made from, as JSON values.

@@ -90,7 +90,7 @@ class ViTSeg(CLIPSeg):
         self.encoder.clip.visual.requires_grad_(False)
 
     def reduced(self, pixel_values: Tensor) -> Tensor:
-        """Return all that the decoder needs of images (B, 3, H, W): (B, L, 1 + N, D)."""
+        """Return all that the decoder needs of images (B, 3, H, W): (B, F, 1 + N, D)."""
         found = self.encoder.clip.visual.trunk.forward_intermediates(
             self._at_tower(pixel_values),
             indices=self.encoder.extract_layers,

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from napari_clipseg.errors import SettingError, WeightsInvalid, WeightsNotFound
 from napari_clipseg.model import files, learned
 from napari_clipseg.model.clipseg import CLIPSeg
 from napari_clipseg.model.config import ModelConfig
 from napari_clipseg.model.files import Checkpoint, LazyTensors, TensorFile
+from napari_clipseg.model.fitted import FittedWeights
 from napari_clipseg.model.layouts import FORMAT, VERSION, read_layout
 from napari_clipseg.model.learned import Learned
-from napari_clipseg.model.precision import Lowered, WeightsDigest, linear_names
+from napari_clipseg.model.precision import WeightsDigest
 from napari_clipseg.model.streamed import prompt_modules, stream
 from napari_clipseg.model.weights import locate
 
@@ -197,7 +196,7 @@ def build(checkpoint: Checkpoint, path: Path, dtype: torch.dtype = torch.float32
     """
     model = _empty(checkpoint.config, path)
     digest = None if dtype == torch.float32 else WeightsDigest(checkpoint.config)
-    weights = _Weights(model, dtype, digest)
+    weights = FittedWeights(model, dtype, digest)
     _check(weights.take(checkpoint.state), path)
     return _filled(model, weights)
 
@@ -221,14 +220,14 @@ def build_streamed(
     if not (isinstance(state, LazyTensors) and state.stored):
         return build(checkpoint, path, dtype)
     model = _empty(checkpoint.config, path)
-    weights = _Weights(model, dtype, WeightsDigest(checkpoint.config))
+    weights = FittedWeights(model, dtype, WeightsDigest(checkpoint.config))
     weights.left = tuple(f"{name}." for name in prompt_modules(model))
     _check(weights.take(state), path)
     stream(model, state, dtype)
     return _filled(model, weights)
 
 
-def _filled(model: CLIPSeg, weights: _Weights) -> CLIPSeg:
+def _filled(model: CLIPSeg, weights: FittedWeights) -> CLIPSeg:
     model.load_state_dict(weights.values, assign=True)
     model.lowered = weights.lowered()
     return model.eval().requires_grad_(False)
@@ -246,58 +245,6 @@ def _check(problems: list[str], path: Path) -> None:
     )
 
 
-class _Weights:
-    """The weights of a model, taken one by one in the type in which they are stored.
-
-    Parameters
-    ----------
-    model : CLIPSeg
-        Asks for them; only types and shapes are read.
-    dtype : torch.dtype
-        In which those of linear layers are stored.
-    digest : WeightsDigest, optional
-        Gets all of them in float32.
-
-    Attributes
-    ----------
-    values : dict of str to Tensor
-        What was taken.
-    left : tuple of str
-        How the names begin of what is checked and not taken.
-    """
-
-    def __init__(self, model: CLIPSeg, dtype: torch.dtype, digest: WeightsDigest | None) -> None:
-        self.values: dict[str, Tensor] = {}
-        self.left: tuple[str, ...] = ()
-        self._wanted: Mapping[str, Tensor] = model.state_dict()
-        self._linear: AbstractSet[str] = linear_names(model)
-        self._dtype, self._digest = dtype, digest
-
-    def take(self, state: Mapping[str, Tensor]) -> list[str]:
-        """Take what fits; return one line for each tensor that is not as the model wants it."""
-        missing = [f"missing: {name}" for name in self._wanted if name not in state]
-        surplus = [f"surplus: {name}" for name in state if name not in self._wanted]
-        names = sorted(name for name in self._wanted if name in state)
-        misfits = [line for name in names if (line := self._take(name, state[name]))]
-        return missing + surplus + misfits
-
-    def lowered(self) -> Lowered | None:
-        """Return how the weights are stored, None if all are kept in float32."""
-        return None if self._digest is None else Lowered(self._dtype, self._digest.hexdigest())
-
-    def _take(self, name: str, tensor: Tensor) -> str | None:
-        wanted = self._wanted[name]
-        if wanted.ndim == 0 and tensor.numel() == 1:  # some files keep a number as a vector
-            tensor = tensor.reshape(())
-        if _describe(tensor) != _describe(wanted):
-            return f"misshapen: {name} is {_describe(tensor)}, not {_describe(wanted)}"
-        if self._digest is not None:
-            self._digest.add(name, tensor)
-        if not name.startswith(self.left):
-            self.values[name] = tensor.to(self._dtype) if name in self._linear else tensor
-        return None
-
-
 def _empty(config: ModelConfig, path: Path) -> CLIPSeg:
     """Return a model without values, which costs neither memory nor random numbers."""
     try:
@@ -308,10 +255,6 @@ def _empty(config: ModelConfig, path: Path) -> CLIPSeg:
         raise WeightsInvalid(
             f"the configuration of {path} describes no network: {type(error).__name__}: {error}"
         ) from error
-
-
-def _describe(tensor: Tensor) -> str:
-    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
 
 
 def _read_backbone(backbone: str | Path | None, offline: bool | None) -> TensorFile:

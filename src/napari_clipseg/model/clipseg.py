@@ -50,7 +50,7 @@ class CLIPSeg(nn.Module):
         return (rgb - self.mean) / self.std
 
     def reduced(self, pixel_values: Tensor) -> Tensor:
-        """Return all that the decoder needs of images (B, 3, H, W): (B, L, 1 + N, D)."""
+        """Return all that the decoder needs of images (B, 3, H, W): (B, F, 1 + N, D)."""
         return self.decoder.reduce(self.encoder.activations(pixel_values))
 
     def decode(self, reduced: Tensor, conditional: Tensor, grid: tuple[int, int]) -> Tensor:

@@ -50,7 +50,8 @@ class ModelConfig:
     decoder_heads, decoder_mlp : int
         Attention heads and hidden width of each decoder block.
     conditional_layer : int
-        Decoder step, deepest activations first, at which FiLM is applied.
+        Decoder step, deepest activations first, at which FiLM is applied. The steps before it
+        know nothing of the prompt: they are a part of encoding.
     film : {"linear", "mlp"}
         How FiLM's factors and summands are made of the conditional vector.
     extra_blocks : int
@@ -80,6 +81,11 @@ class ModelConfig:
     def patch(self) -> int:
         """Side in pixels of the square that one token stands for."""
         return int(self.clip["vision_cfg"]["patch_size"])
+
+    @property
+    def features(self) -> int:
+        """Number F of the tensors (1 + N, D) that are kept of an encoded tile."""
+        return len(self.extract_layers) - self.conditional_layer
 
     @property
     def embed_dim(self) -> int:

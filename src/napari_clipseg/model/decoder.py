@@ -44,7 +44,7 @@ class Decoder(nn.Module):
         self.trans_conv = HEADS[config.head](width, config.patch)
 
     def reduce(self, activations: Sequence[Tensor]) -> Tensor:
-        """Return activations reduced to the decoder's width, before anything of a prompt.
+        """Return activations reduced to the decoder's width, after all steps before FiLM.
 
         Parameters
         ----------
@@ -53,18 +53,21 @@ class Decoder(nn.Module):
 
         Returns
         -------
-        Tensor (B, L, 1 + N, D)
+        Tensor (B, F, 1 + N, D)
+            What the step with FiLM reads, then what the steps after it add; F is
+            ``config.features``.
         """
-        return torch.stack(
-            [reduce(each) for reduce, each in zip(self.reduces, activations, strict=True)], 1
-        )
+        reduced = [reduce(each) for reduce, each in zip(self.reduces, activations, strict=True)]
+        for step in range(self.conditional_layer):
+            reduced[step + 1] = reduced[step + 1] + self.blocks[step](reduced[step])
+        return torch.stack(reduced[self.conditional_layer :], 1)
 
     def forward(self, reduced: Tensor, conditional: Tensor, grid: tuple[int, int]) -> Tensor:
         """Return logits of every image for every prompt.
 
         Parameters
         ----------
-        reduced : Tensor (B, L, 1 + N, D)
+        reduced : Tensor (B, F, 1 + N, D)
             From :meth:`reduce`.
         conditional : Tensor (P, E) or (B, P, E)
             Conditional vectors, the same for all images or each image's own.
@@ -76,17 +79,14 @@ class Decoder(nn.Module):
         Tensor (B, P, grid[0] * patch, grid[1] * patch)
         """
         batch, prompts = len(reduced), conditional.shape[-2]
-        tokens: Tensor | None = None
-        for step, block in enumerate(self.blocks):
-            skip = reduced[:, step]
-            tokens = skip if tokens is None else tokens + _align(skip, tokens, prompts)
-            if step == self.conditional_layer:
-                tokens = self._film(tokens, conditional)
-            tokens = block(tokens)
-        assert tokens is not None
+        first, *skips = reduced.unbind(1)
+        conditioned, *others = self.blocks[self.conditional_layer :]
+        tokens: Tensor = conditioned(self._film(first, conditional))
+        for block, skip in zip(others, skips, strict=True):
+            tokens = block(tokens + skip.repeat_interleave(prompts, 0))
         for block in self.extra_blocks:
             tokens = tokens + block(tokens)
-        spatial = tokens[:, 1:].transpose(1, 2).reshape(len(tokens), -1, *grid)
+        spatial = tokens[:, 1:].reshape(len(tokens), *grid, -1).permute(0, 3, 1, 2)
         logits: Tensor = self.trans_conv(spatial)
         return logits.view(batch, prompts, *logits.shape[-2:])
 
@@ -121,8 +121,3 @@ class DecoderBlock(nn.TransformerEncoderLayer):
         first, last = self.linear1, self.linear2
         hidden = self.dropout(linear(tokens, first.weight, first.bias, "relu"))
         return linear(hidden, last.weight, last.bias)
-
-
-def _align(skip: Tensor, tokens: Tensor, prompts: int) -> Tensor:
-    """Repeat a skip for every prompt once FiLM has multiplied the batch."""
-    return skip if len(skip) == len(tokens) else skip.repeat_interleave(prompts, 0)

@@ -10,7 +10,11 @@ from napari_clipseg.train.dataset import Scene
 from napari_clipseg.train.generated.appearance import objects, textures
 from napari_clipseg.train.generated.land import aerial, town
 from napari_clipseg.train.generated.microscopy import fluorescence, membranes
-from napari_clipseg.train.generated.transmitted import phase_contrast, stained_tissue
+from napari_clipseg.train.generated.transmitted import (
+    phase_contrast,
+    stained_tissue,
+    vesicular_tissue,
+)
 from napari_clipseg.train.generated.vessels import retina, vessels
 
 Maker = Callable[[np.random.Generator], Scene]
@@ -21,6 +25,7 @@ GENERATORS: dict[str, Maker] = {
     "fluorescence": fluorescence,
     "membranes": membranes,
     "stained_tissue": stained_tissue,
+    "vesicular_tissue": vesicular_tissue,
     "phase_contrast": phase_contrast,
     "vessels": vessels,
     "retina": retina,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +23,23 @@ def stained_tissue(rng: np.random.Generator) -> Scene:
 
     Light falls off exponentially with the amount of each stain (Lambert-Beer).
     """
+    return _stained(rng, _stained_nuclei)
+
+
+def vesicular_tissue(rng: np.random.Generator) -> Scene:
+    """Return stained tissue whose nuclei are large and pale, with clumps of chromatin in them."""
+    return _stained(rng, _vesicular_nuclei)
+
+
+def _stained(
+    rng: np.random.Generator, draw_nuclei: Callable[[np.random.Generator], tuple[Field, Mask]]
+) -> Scene:
+    """Return tissue with the nuclei that a function draws: their stain, and where they are."""
     gaps = smooth_noise(rng, SIDE, rng.uniform(8, 40)) > rng.uniform(0.8, 2.5)
     eosin = _fibres(rng) * rng.uniform(0.15, 0.8) * ~gaps
     for _ in range(int(rng.integers(0, 25)) if rng.random() < 0.3 else 0):
         eosin[random_ellipse(rng, (3, 5), 1.2)] = rng.uniform(0.5, 1.2)
-    stain, nuclei = _stained_nuclei(rng)
+    stain, nuclei = draw_nuclei(rng)
     stain = blurred(stain, rng.uniform(0.4, 1.3)) + rng.uniform(0, 0.25) * ~gaps
     tints = [np.clip(each + rng.normal(0, 0.06, 3), 0.02, 1.2) for each in (HAEMATOXYLIN, EOSIN)]
     density = stain[..., None] * tints[0] + blurred(eosin, 0.6)[..., None] * tints[1]
@@ -83,6 +96,28 @@ def _stained_nuclei(rng: np.random.Generator) -> tuple[Field, Mask]:
         stain[inside] *= 1 - pale
         found |= nucleus
     stain *= np.clip(1 + rng.uniform(0.05, 0.4) * smooth_noise(rng, SIDE, rng.uniform(1, 3)), 0, 2)
+    return stain, found
+
+
+def _vesicular_nuclei(rng: np.random.Generator) -> tuple[Field, Mask]:
+    """Return the stain of pale nuclei with clumps and a thin rim, in cells that are stained too."""
+    stain, found = np.zeros((SIDE, SIDE), np.float32), np.zeros((SIDE, SIDE), bool)
+    radius, longest = math.exp(rng.uniform(math.log(6), math.log(32))), rng.uniform(1.1, 1.9)
+    pale, cytoplasm = rng.uniform(0.25, 0.7), rng.uniform(0, 0.35)
+    clumps = smooth_noise(rng, SIDE, rng.uniform(0.08, 0.2) * radius) > rng.uniform(0.2, 1.2)
+    texture = np.where(clumps, rng.uniform(0.8, 1.5), pale)
+    for _ in range(int(rng.integers(4, 8 + 9000 / radius**1.9))):
+        nucleus = random_ellipse(rng, (0.7 * radius, 1.1 * radius), longest)
+        if not nucleus.any() or (nucleus & found).sum() > 0.1 * nucleus.sum():
+            continue
+        cell = ndimage.binary_dilation(nucleus, iterations=1 + int(rng.uniform(0, 0.7) * radius))
+        stain[cell & ~found] = np.maximum(stain[cell & ~found], cytoplasm * rng.uniform(0.5, 1))
+        inside = ndimage.binary_erosion(nucleus, iterations=1 + round(radius / 12))
+        solid = rng.random() < 0.25
+        stain[nucleus] = rng.uniform(0.8, 1.4)
+        stain[inside] = rng.uniform(0.9, 1.4) if solid else texture[inside]
+        found |= nucleus
+    stain *= np.clip(1 + 0.15 * smooth_noise(rng, SIDE, rng.uniform(1, 3)), 0, 2)
     return stain, found
 
 
