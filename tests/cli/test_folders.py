@@ -14,6 +14,7 @@ import pytest
 import tifffile
 import zarr
 
+from napari_clipseg.engine.labels import label
 from napari_clipseg.io.opening import open_image
 
 IMAGES = np.random.default_rng(0).integers(1, 4000, (3, 70, 90), dtype=np.uint16)
@@ -120,12 +121,73 @@ def test_one_text_in_a_recipe_is_one_prompt(run, folder):
     assert list(probabilities(folder)) == ["0.nuclei.probability.tif"]
 
 
+LABELLED = ("--threshold", "0.4", "--min-size", "2", "--fill-holes", "30", "--smoothing", "1.5")
+
+
 def test_the_recipe_of_a_run_repeats_it(run, folder):
-    run("-p", "nuclei", "--zoom", "2", "--min-size", "2", images="in/0.tif")
+    templates = ("--template", "a photo of a {}", "--template", "many {}")
+    run("-p", "nuclei", "--zoom", "2", *templates, *LABELLED, images="in/0.tif")
     recipe = folder / "out" / "0.recipe.json"
     assert run("--recipe", recipe, images="in/0.tif", output="two")[0] == 0
     assert_equal(probabilities(folder), probabilities(folder, "two"))
-    assert recipe.read_text() != ""
+    record = json.loads((folder / "two" / "0.recipe.json").read_text())
+    assert record["prompts"][0]["templates"] == ["a photo of a {}", "many {}"]
+    assert record["job"]["options"]["fill_holes"] == 30
+    assert record["job"]["options"]["smoothing"] == 1.5
+    labels = [tifffile.imread(folder / out / "0.nuclei.labels.tif") for out in ("out", "two")]
+    np.testing.assert_array_equal(*labels)
+
+
+def test_labels_are_smoothed_and_holes_filled_as_by_the_engine(run, folder):
+    run("-p", "nuclei", *LABELLED, images="in/0.tif")
+    (probability,) = probabilities(folder).values()
+    expected = label(probability, threshold=0.4, min_size=2, fill_holes=30, smoothing=1.5)
+    assert expected.max() > 0
+    assert (expected != label(probability, threshold=0.4, min_size=2)).any()
+    made = tifffile.imread(folder / "out" / "0.nuclei.labels.tif")
+    np.testing.assert_array_equal(made, expected)
+
+
+def test_a_template_changes_what_the_model_reads(run, folder):
+    run("-p", "nuclei", images="in/0.tif")
+    run("-p", "nuclei", "--template", "a photo of a {}", images="in/0.tif", output="two")
+    (plain,), (within,) = (probabilities(folder, out).values() for out in ("out", "two"))
+    assert np.abs(plain - within).max() > 1e-4
+    code, _, complaint = run("-p", "nuclei", "--template", "no place", images="in/0.tif")
+    assert code == 2
+    assert "needs {} for the phrase" in complaint
+
+
+def test_the_recipe_of_a_run_in_napari_is_repeated_and_says_what_it_cannot(run, folder):
+    run("-p", "nuclei", *LABELLED, images="in/0.tif")
+    record = json.loads((folder / "out" / "0.recipe.json").read_text())
+    options = record["job"].pop("options")
+    titles = {"titles": ["nuclei", "debris"], "thresholds": [0.5, 0.7], "negative": [False, True]}
+    names = ("min_size", "fill_holes", "smoothing")
+    record["job"] = {
+        "contrast": "as displayed",
+        "plane": "[4, :, :]",
+        "level": 0,
+        "regions": ["part"],
+        "labels": {
+            **{name: options[name] for name in names},
+            **titles,
+            "competition": True,
+            "instances": False,
+        },
+    }
+    (folder / "napari.json").write_text(json.dumps(record))
+    code, _, told = run("--recipe", folder / "napari.json", images="in/0.tif", output="two")
+    assert code == 0
+    for words in (
+        "negative prompts",
+        "the threshold of the first",
+        "do not compete",
+        "number objects",
+        "the whole plane",
+        "plane [4, :, :] of level 0",
+    ):
+        assert words in told, words
     labels = [tifffile.imread(folder / out / "0.nuclei.labels.tif") for out in ("out", "two")]
     np.testing.assert_array_equal(*labels)
 

@@ -165,7 +165,7 @@ def test_what_the_command_line_cannot_say_stands_in_comments_and_the_rest_is_tak
     asked = request(
         image, tiny_weights, *rows, region=example, planes="all planes", templates=("a {}",)
     )
-    results = ResultSettings(instances=False, fill_holes=5)
+    results = ResultSettings(instances=False, fill_holes=5, smoothing=0.5)
     *comments, line = as_command(viewer, asked, results).splitlines()
     assert all(each.startswith("# ") for each in comments)
     told = "\n".join(comments)
@@ -176,10 +176,8 @@ def test_what_the_command_line_cannot_say_stands_in_comments_and_the_rest_is_tak
         "mixed alike",
         "threshold of the first",
         "negative",
-        "template",
         "compete",
         "Labels number objects",
-        "Holes are not filled",
     ):
         assert words in told, words
     command = commands.commands["segment"]
@@ -188,6 +186,8 @@ def test_what_the_command_line_cannot_say_stands_in_comments_and_the_rest_is_tak
         command.parse_args(context, words)
         assert context.params["support_mask"].name == "EXAMPLE.tif"
         assert context.params["mix"] == pytest.approx(0.3)
+        assert context.params["template"] == ("a {}",)
+        assert (context.params["fill_holes"], context.params["smoothing"]) == (5, 0.5)
 
 
 def test_contrast_limits_are_copied_with_all_their_digits(viewer, image, tmp_path):

@@ -82,6 +82,8 @@ class ImageRun:
         recipe = Recipe.of(self.segmenter, self.prompts, contrast, self.threshold)
         options = {
             "min_size": self.job.min_size,
+            "fill_holes": self.job.fill_holes,
+            "smoothing": self.job.smoothing,
             "plane": list(self.job.plane),
             "level": self.job.level,
             "nodata": str(self.picture.nodata) if self.picture.nodata is not None else None,
@@ -147,7 +149,7 @@ def prompts_of(
     job: SegmentJob, picture: Picture, example: MaskPrompt | None
 ) -> Sequence[TextPrompt | MaskPrompt | Mix]:
     """Return the prompts of a job for a picture, to which a support mask alone belongs."""
-    texts = [TextPrompt(text) for text in job.prompt]
+    texts = [TextPrompt(text, job.template) for text in job.prompt]
     if job.support_mask is None:
         return texts
     example = example or _example(picture, job.support_mask, job.contrast)
@@ -224,7 +226,8 @@ def _tiles(run: ImageRun, out: WholeChunks) -> Iterator[TileDone]:
 def _write(run: ImageRun, part: Path, stem: str, probability: Any) -> Found:
     """Write the results of one prompt into the working folder."""
     labels = WholeChunks(part / f"{stem}.labels", run.picture.shape, "int32")
-    settings = LabelSettings(run.threshold, run.job.min_size)
+    job = run.job
+    settings = LabelSettings(run.threshold, job.min_size, job.fill_holes, job.smoothing)
     found = label_bands(probability, labels, settings)
     give_back()
     result = Result(Stored(probability, run.job.probability), labels.array, run.picture)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,6 +14,9 @@ from napari_clipseg.cli.fields import PATH, option
 
 REPEATED = ("tile", "overlap", "zoom", "batch", "precision", "device")
 """Settings of a recorded run that are options of their own."""
+
+LABELLED = ("min_size", "fill_holes", "smoothing")
+"""How labels were made by a run in napari, by the names of options."""
 
 
 def _load(context: click.Context, _: click.Parameter, path: Path | None) -> None:
@@ -51,20 +54,44 @@ def _of_record(path: Path, record: Any) -> Mapping[str, Any]:
     if "settings" not in record:
         return dict(record)
     job = record.get("job", {})
+    labels = job.get("labels", {})
+    for each in _not_repeated(job):
+        click.echo(f"{path}: {each}", err=True)
     return {
         "model": record["model"],
         **_prompts(path, record["prompts"]),
         # "auto" stays so: the same image has the same window again, another one its own
-        "contrast": job.get("contrast", record["contrast"]),
+        "contrast": "auto" if job.get("contrast") == "auto" else record["contrast"],
         "threshold": record["threshold"],
         **{name: record["settings"][name] for name in REPEATED},
+        **{name: labels[name] for name in LABELLED if name in labels},
         **job.get("options", {}),
     }
 
 
+def _not_repeated(job: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each thing of a run in napari that this command cannot do."""
+    labels = job.get("labels", {})
+    if any(labels.get("negative", ())):
+        yield "negative prompts get labels like the others here"
+    if len(set(labels.get("thresholds", ()))) > 1:
+        yield "all prompts get the threshold of the first here"
+    if labels.get("competition") and len(labels.get("titles", ())) > 1:
+        yield "prompts do not compete here: their labels may overlap"
+    if labels.get("instances") is False:
+        yield "labels number objects here, not prompts"
+    if job.get("regions"):
+        yield "the whole plane is done here, not only the parts that were asked for"
+    if job.get("plane", "[:, :]") != "[:, :]" or job.get("level"):
+        yield (
+            f"plane {job['plane']} of level {job.get('level') or 0} was meant: "
+            "say so by --plane and --level"
+        )
+
+
 def _prompts(path: Path, prompts: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """Return the options of recorded prompts; the mask of an example is left to be given."""
-    texts = {"prompt": [each["text"] for each in prompts if "text" in each]}
+    texts = {"prompt": [each["text"] for each in prompts if "text" in each], **_template(prompts)}
     painted = [each for each in prompts if "mask" in each]
     if not painted:
         return texts
@@ -77,6 +104,12 @@ def _prompts(path: Path, prompts: Sequence[Mapping[str, Any]]) -> Mapping[str, A
         )
     mix = {} if weight is None else {"mix": weight}
     return {**texts, **mix, "support_mask": _asking(path)}
+
+
+def _template(prompts: Sequence[Mapping[str, Any]]) -> Mapping[str, list[str]]:
+    """Return the templates of the recorded texts, which are the same for all of a run."""
+    recorded = [each["templates"] for each in prompts if "templates" in each]
+    return {"template": recorded[0]} if recorded else {}
 
 
 def _asking(path: Path) -> Callable[[], NoReturn]:

@@ -158,7 +158,7 @@ def _summarise(job: SegmentJob, outcomes: Sequence[Outcome]) -> None:
 def _check_inputs(job: SegmentJob, images: Sequence[Path]) -> None:
     """Refuse a job whose texts say nothing or whose results would replace inputs or each other."""
     for text in job.prompt:
-        TextPrompt(text)
+        TextPrompt(text, job.template)
     support = [each for each in (job.support_mask, job.support_image) if each]
     for path in support:
         if not path.exists():

@@ -21,6 +21,7 @@ from napari_clipseg.cli.options import (
     as_plane,
 )
 from napari_clipseg.cli.recipe_file import RECIPE
+from napari_clipseg.engine.templates import PLAIN
 
 SHARE, COUNT = Finite(0, 1), click.IntRange(0)
 
@@ -44,6 +45,16 @@ class SegmentJob:
     images: Annotated[tuple[Path, ...], argument("IMAGE...", nargs=-1, required=True)]
     prompt: Annotated[
         tuple[str, ...], option("What to find; repeatable.", "-p", multiple=True, metavar="TEXT")
+    ]
+    template: Annotated[
+        tuple[str, ...],
+        option(
+            "A sentence that each text is put into; of several the mean is taken.",
+            multiple=True,
+            metavar="'... {} ...'",
+            default=PLAIN,
+            show_default="the text alone",
+        ),
     ]
     support_mask: Annotated[
         Path | None,
@@ -71,6 +82,17 @@ class SegmentJob:
         option("Probability above which a pixel is found.", type=SHARE, show_default="the model's"),
     ]
     min_size: Annotated[int, option("Drop objects of fewer pixels.", type=COUNT, default=0)]
+    fill_holes: Annotated[
+        int, option("Fill holes of at most so many pixels.", type=COUNT, default=0)
+    ]
+    smoothing: Annotated[
+        float,
+        option(
+            "Sigma in pixels of a Gaussian on the probability before the threshold.",
+            type=Finite(0),
+            default=0.0,
+        ),
+    ]
     format: Annotated[
         str,
         option(

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_clipseg.engine.pixels import Contrast, Pixels
+from napari_clipseg.engine.templates import PLAIN
 from napari_clipseg.errors import PromptError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class TextPrompt:
     """
 
     text: str
-    templates: tuple[str, ...] = ("{}",)
+    templates: tuple[str, ...] = PLAIN
 
     def __post_init__(self) -> None:
         if not isinstance(self.text, str) or not self.text.strip():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+PLAIN = ("{}",)
+"""The template that is the phrase alone."""
+
 TEMPLATES: dict[str, tuple[str, ...]] = {
-    "plain": ("{}",),
+    "plain": PLAIN,
     "a photo of a {}": ("a photo of a {}",),
     "nine sentences": (
         "a photo of a {}.",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_clipseg.engine.templates import PLAIN
 from napari_clipseg.errors import ClipSegError
 from napari_clipseg.io.opening import open_image
 from napari_clipseg.layers.geometry import shown_plane
@@ -34,8 +35,6 @@ EXAMPLE_FILE, SUPPORT_FILE = "EXAMPLE.tif", "SUPPORT.tif"
 
 RULE = 60 * "-"
 """Sets code for napari's console apart from the sentences before it."""
-
-PLAIN = ("{}",)
 
 
 def as_command(viewer: Viewer, request: RunRequest, results: ResultSettings) -> str:
@@ -76,8 +75,6 @@ def limits(viewer: Viewer, request: RunRequest, results: ResultSettings) -> Iter
         yield "Prompts do not compete on the command line: their labels may overlap."
     if not results.instances and positive:
         yield "Labels number objects there, not prompts."
-    if results.fill_holes or results.smoothing:
-        yield "Holes are not filled and nothing is smoothed there."
 
 
 def _limits_of_image(viewer: Viewer, request: RunRequest) -> Iterator[str]:
@@ -109,8 +106,6 @@ def _limits_of_prompts(viewer: Viewer, request: RunRequest) -> Iterator[str]:
         yield "All prompts have the threshold of the first there."
     if any(row.negative for row in rows):
         yield "There are no negative prompts there: they get labels like the others."
-    if request.templates != PLAIN:
-        yield "Texts are read there as they are, without a template."
 
 
 def _lack_of_example(viewer: Viewer, request: RunRequest) -> Iterator[str]:
@@ -143,6 +138,9 @@ def _prompts(viewer: Viewer, request: RunRequest) -> Iterator[str]:
     for row in request.prompts:
         if row.text.strip():
             yield from ("--prompt", row.text.strip())
+    if request.templates != PLAIN:
+        for each in request.templates:
+            yield from ("--template", each)
     painted = [row for row in request.prompts if row.example is not None]
     if painted:
         yield from ("--support-mask", EXAMPLE_FILE)
@@ -205,6 +203,10 @@ def _labels(request: RunRequest, results: ResultSettings) -> Iterator[str]:
     if request.prompts:
         yield from ("--threshold", f"{request.prompts[0].threshold:g}")
     yield from ("--min-size", str(results.min_size))
+    if results.fill_holes:
+        yield from ("--fill-holes", str(results.fill_holes))
+    if results.smoothing:
+        yield from ("--smoothing", f"{results.smoothing:g}")
 
 
 def _plane(viewer: Viewer, request: RunRequest) -> tuple[int, ...] | None:

@@ -6,6 +6,7 @@ import dataclasses
 
 from napari.layers import Image, Labels, Shapes
 
+from napari_clipseg.engine.templates import PLAIN
 from napari_clipseg.model.catalog import DEFAULT_MODEL
 
 
@@ -126,7 +127,7 @@ class RunRequest:
     level: int = 0
     region: str | Shapes | Labels = "whole plane"
     planes: str | tuple[int, int] = "plane shown"
-    templates: tuple[str, ...] = ("{}",)
+    templates: tuple[str, ...] = PLAIN
     contrast: str = "as displayed"
     model: str = DEFAULT_MODEL
     device: str = "auto"
