@@ -176,10 +176,16 @@ def test_pages_that_are_nothing_in_particular_are_only_counted(tmp_path):
             open_image(tmp_path / name, (7,))
 
 
-def frames(path, *arrays):
+def frames(path, *arrays, **settings):
     first, *others = map(Image.fromarray, arrays)
-    first.save(path, save_all=True, append_images=others)
+    first.save(path, save_all=True, append_images=others, **settings)
     return path
+
+
+def test_a_picture_of_inks_is_refused(tmp_path):
+    Image.fromarray(COLOUR).convert("CMYK").save(tmp_path / "a.jpg")
+    with pytest.raises(ImageError, match="stored as CMYK; save it as grey or RGB first"):
+        open_image(tmp_path / "a.jpg")
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -189,9 +195,13 @@ def test_a_gif_whose_frames_are_alike_is_one_plane(tmp_path, count):
     np.testing.assert_array_equal(data[BOX], black_white[BOX])
 
 
-@pytest.mark.parametrize("array", [COLOUR, COLOUR[..., 0]], ids=["colour", "grey"])
-def test_a_frame_of_an_animation_is_chosen_by_its_index(tmp_path, array):
-    path = frames(tmp_path / "a.png", array, array[::-1].copy())
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [("a.png", COLOUR), ("a.png", COLOUR[..., 0]), ("a.webp", COLOUR)],
+    ids=["colour", "grey", "webp"],
+)
+def test_a_frame_of_an_animation_is_chosen_by_its_index(tmp_path, name, array):
+    path = frames(tmp_path / name, array, array[::-1].copy(), lossless=True)
     np.testing.assert_array_equal(open_image(path, (1,)).data[BOX], array[::-1][BOX])
     with pytest.raises(ImageError, match=r"stack of 2 planes; choose one, e\.g\. plane 0$"):
         open_image(path)

@@ -158,9 +158,10 @@ def test_writing_into_a_missing_folder_is_an_output_error(tmp_path):
         write_tiff(tmp_path / "missing" / "a.tif", GREY)
 
 
-@pytest.mark.parametrize("kind", ["palette", "separated"])
+@pytest.mark.parametrize("kind", ["palette", "separated", "cielab"])
 def test_colours_that_are_not_stored_as_they_are_shown_are_refused(file, kind):
-    pixels = COLOUR[..., 0] if kind == "palette" else np.dstack([COLOUR, COLOUR[..., :1]])
+    inks = np.dstack([COLOUR, COLOUR[..., :1]])
+    pixels = {"palette": COLOUR[..., 0], "separated": inks, "cielab": COLOUR}[kind]
     table = np.zeros((3, 256), np.uint16) if kind == "palette" else None
     tifffile.imwrite(file, pixels, photometric=kind, colormap=table)
     with pytest.raises(ImageError, match=kind):

@@ -82,7 +82,9 @@ def _read_whole(path: Path) -> tuple[npt.NDArray[Any], str]:
     """Return the pixels of a file that Pillow reads, and their axes; a GIF is always a stack."""
     try:
         with imageio.imopen(path, "r", plugin="pillow") as file:
-            data, stacked = np.asarray(file.read()), file.properties().is_batch
+            mode, stacked = file.metadata()["mode"], _is_stack(path, file)
+            which: Any = ... if stacked else 0
+            data = np.asarray(file.read(index=which))
     except OSError as error:
         if isinstance(error.__cause__, InitializationError):
             raise ImageError(
@@ -90,8 +92,24 @@ def _read_whole(path: Path) -> tuple[npt.NDArray[Any], str]:
                 f"({READABLE}); save or export it as TIFF"
             ) from error
         raise
+    if mode in ("CMYK", "YCCK", "LAB", "HSV"):
+        raise ImageError(
+            f"the colours of {path} are stored as {mode}; save it as grey or RGB first"
+        )
     frames, colour = "Q" if stacked else "", data.ndim == (4 if stacked else 3)
     if colour and data.shape[-1] == 2:
         # PNG knows grey with alpha, which no other format does: the alpha goes
         return data[..., 0], f"{frames}YX"
     return data, f"{frames}YXS" if colour else f"{frames}YX"
+
+
+def _is_stack(path: Path, file: Any) -> bool:
+    """Return whether the frames of a file that imageio has opened are planes.
+
+    Those of a WebP are, which imageio takes for versions of one picture, as in a camera's JPEG.
+    """
+    if file.properties().is_batch:
+        return True
+    with path.open("rb") as head:
+        is_webp = head.read(12)[8:] == b"WEBP"
+    return is_webp and file.properties(index=...).n_images > 1

@@ -204,10 +204,20 @@ def _check_whole(path: Path, tif: tifffile.TiffFile) -> None:
             )
 
 
+_OTHER_COLOURS = (
+    tifffile.PHOTOMETRIC.PALETTE,
+    tifffile.PHOTOMETRIC.SEPARATED,
+    tifffile.PHOTOMETRIC.CIELAB,
+    tifffile.PHOTOMETRIC.ICCLAB,
+    tifffile.PHOTOMETRIC.ITULAB,
+)
+"""Ways to store colours whose numbers are no red, green and blue."""
+
+
 def _check_colours(path: Path, tif: tifffile.TiffFile) -> None:
     """Refuse colours that are not stored as they are shown."""
     photometric = tifffile.PHOTOMETRIC(tif.pages.first.photometric)
-    if photometric in (tifffile.PHOTOMETRIC.PALETTE, tifffile.PHOTOMETRIC.SEPARATED):
+    if photometric in _OTHER_COLOURS:
         raise ImageError(
             f"the colours of {path} are stored as {photometric.name.lower()}; "
             "save it as grey or RGB first"
