@@ -392,7 +392,7 @@ def test_a_result_layer_removed_during_its_run_ends_it(bench, cells, tiles):
     image = bench.viewer.add_image(cells)
     bench.run(image)
     bench.hold(tiles)
-    bench.start(image)
+    bench.start(image, templates=("a {}",))
     layer = bench.layer("(probability)")
     bench.until(lambda: not layer.metadata[METADATA_KEY])
     bench.viewer.layers.remove(layer)
@@ -718,11 +718,49 @@ def test_a_run_begun_before_the_layers_of_the_last_were_added_uses_them(bench, c
 
     monkeypatch.setattr("napari_clipseg.widget.showing.QTimer", Never)
     image = bench.viewer.add_image(cells, name="cells")
-    for _ in range(2):
-        bench.run(image)
+    for template in ("{}", "a {}"):
+        bench.run(image, templates=(template,))
     assert bench.engine.decoded == [["bright"], ["bright"]]
     names = [each.name for each in bench.viewer.layers]
     assert sorted(names) == ["cells", "cells: bright (labels)", "cells: bright (probability)"]
+
+
+def test_what_is_there_already_is_not_made_again(bench, cells):
+    image, dark = bench.viewer.add_image(cells), PromptRow(2, "dark", color="#00ffff")
+    bench.run(image)
+    bench.run(image)
+    assert bench.engine.decoded == [["bright"]]
+    bench.run(image, BRIGHT, dark)
+    assert bench.engine.decoded == [["bright"], ["dark"]]
+    np.testing.assert_array_equal(bench.layer("bright (probability)").data > 0.5, cells > 128)
+    assert set(np.unique(bench.layer("dark (labels)").data)) == {1, 2, 3}
+
+
+@pytest.mark.parametrize("what", ["edited", "contrast", "data", "region before", "cancelled"])
+def test_what_is_not_there_any_more_is_made_again(bench, cells, what):
+    image = bench.viewer.add_image(cells, contrast_limits=(0, 255))
+    part = bench.viewer.add_shapes([[(0, 0), (0, 8), (8, 8), (8, 0)]])
+    bench.run(image, **({"region": part} if what == "region before" else {}))
+    layer = bench.layer("(probability)")
+    expected = cells > 128
+    if what == "edited":
+        layer.data[3:5] = 0.25
+    elif what == "contrast":
+        image.contrast_limits = (0, 300)
+    elif what == "data":
+        image.data, expected = 255 - cells, cells < 128
+    elif what == "cancelled":
+        image.contrast_limits = (0, 300)
+        bench.hold(1)
+        bench.start(image)
+        bench.until(lambda: bench.engine.computed == bench.engine.tiles_before_gate)
+        bench.controller.cancel()
+        bench.engine.gate.set()
+        bench.is_idle()
+    before = len(bench.engine.decoded)
+    bench.run(image)
+    assert bench.engine.decoded[before:] == [["bright"]]
+    np.testing.assert_array_equal(layer.data > 0.5, expected)
 
 
 def test_cancel_while_the_model_loads_says_what_is_waited_for(bench, cells, loading):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from napari_clipseg.engine.recipe import Recipe
     from napari_clipseg.layers.query import QueryImage
+    from napari_clipseg.layers.receipts import Receipt
 
 METADATA_KEY = "napari_clipseg"
 """Layers of ours keep here, for each plane (as text, e.g. "[3, :, :]"), the recipe as JSON."""
@@ -55,6 +56,8 @@ class ProbabilityResult:
         float32 in [0, 1].
     recipes : dict
         Plane -> Recipe, of the planes that are complete.
+    receipts : dict
+        Plane -> Receipt, of planes of which it is known what they were made from.
 
     Raises
     ------
@@ -65,6 +68,7 @@ class ProbabilityResult:
     def __init__(self, query: QueryImage, title: str, color: str) -> None:
         self.title, self.color = title, color
         self.recipes: dict[Plane, Recipe] = {}
+        self.receipts: dict[Plane, Receipt] = {}
         self._set_aside: dict[Plane, Recipe | None] = {}
         self._visible: bool | None = None
         self.layer = Image(
@@ -99,10 +103,14 @@ class ProbabilityResult:
         self._book(plane)
         self.layer.refresh(extent=False)
 
-    def finish(self, plane: Plane, recipe: Recipe) -> None:
-        """Note that a plane is complete, and how it was made."""
+    def finish(self, plane: Plane, recipe: Recipe, receipt: Receipt | None = None) -> None:
+        """Note that a plane is complete, how it was made and, if that is known, from what."""
         self._set_aside.pop(plane, None)
         self.recipes[plane] = recipe
+        if receipt is None:
+            self.receipts.pop(plane, None)
+        else:
+            self.receipts[plane] = receipt
         self._book(plane)
         self.layer.refresh(extent=False)
 

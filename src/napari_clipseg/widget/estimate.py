@@ -128,6 +128,7 @@ def ask(viewer: Viewer, request: RunRequest, memory: Memory) -> Question:
         contrast=query.contrast,
         targets=(),
         earlier=(),
+        receipts=(),
         region=read_region(viewer, request.region, query),
         features=memory.features(wanted),
     )

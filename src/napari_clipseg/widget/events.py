@@ -12,6 +12,7 @@ from napari_clipseg.engine.pixels import Contrast
 from napari_clipseg.engine.recipe import Recipe
 from napari_clipseg.engine.region import Region
 from napari_clipseg.layers.geometry import Plane
+from napari_clipseg.layers.receipts import Receipt
 
 if TYPE_CHECKING:
     from napari_clipseg.engine.features import Features
@@ -36,6 +37,8 @@ class PlaneTask:
         For each prompt, where its probability goes.
     earlier : tuple of (Recipe or None)
         For each prompt, how the complete result in its target was made.
+    receipts : tuple of (Receipt or None)
+        For each prompt, what that result was made from, if that is known.
     region : Region, optional
         The part that is asked for.
     first_look : Region, optional
@@ -53,6 +56,7 @@ class PlaneTask:
     contrast: Contrast
     targets: tuple[npt.NDArray[np.float32], ...]
     earlier: tuple[Recipe | None, ...]
+    receipts: tuple[Receipt | None, ...]
     region: Region | None = None
     first_look: Region | None = None
     features: Features | None = None
@@ -105,11 +109,12 @@ class Progress:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PlaneDone:
-    """A plane is complete: the recipe of each prompt's probability."""
+    """A plane is complete: recipe and receipt of each prompt's probability."""
 
     task: PlaneTask
     features: Features
     recipes: tuple[Recipe, ...]
+    receipts: tuple[Receipt | None, ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

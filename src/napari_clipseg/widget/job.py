@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -34,7 +34,7 @@ from napari_clipseg.widget.preload import (
     warm_label_colours,
 )
 from napari_clipseg.widget.prompting import AnyPrompt
-from napari_clipseg.widget.replacing import PlaneStack, Replacement
+from napari_clipseg.widget.replacing import PlaneStack, Replacement, receipts_of, to_make
 
 if TYPE_CHECKING:
     from napari_clipseg.engine.decoding import TileDone
@@ -193,12 +193,19 @@ class _Worker:
         """Segment a plane, or bring back what was there before."""
         features, on_disk = features_of(self.job, self.segmenter, task)
         recipes = self._recipes(task, features)
-        made = Replacement(task.targets, task.earlier, recipes, whole=task.region is None)
+        anew = to_make(task, features, recipes)
+        made = Replacement(
+            [task.targets[n] for n in anew],
+            [task.earlier[n] for n in anew],
+            [recipes[n] for n in anew],
+            whole=task.region is None,
+        )
         yield PlaneBegun(task, features, on_disk, remark_on(task.image, features))
+        prompts = [self.job.prompts[n] for n in anew]
         try:
-            parts = _parts(task)
+            parts = _parts(task) if anew else ()
             for to_come, part in zip(reversed(range(len(parts))), parts, strict=True):
-                for done, encoding in self._part(features, made.out, part):
+                for done, encoding in self._part(features, prompts, made.out, part):
                     total = self._total(task, done, features, to_come)
                     yield Progress(task, self.done, total, encoding)
                 if self.job.stop.is_set():
@@ -211,15 +218,20 @@ class _Worker:
             return
         if self.job.pace.decode is None:
             self.job.pace.measure(features, self.job.prompts)
-        yield PlaneDone(task, features, _with_regions(recipes, task, made.extends))
+        receipts = receipts_of(task, features, anew)
+        yield PlaneDone(task, features, _with_regions(recipes, task, made.extends), receipts)
 
     def _part(
-        self, features: Features, out: PlaneStack, region: Region | None
+        self,
+        features: Features,
+        prompts: Sequence[AnyPrompt],
+        out: PlaneStack,
+        region: Region | None,
     ) -> Generator[tuple[TileDone, bool]]:
         """Segment a region as far as nobody asks to stop; say if it is encoded or only decoded."""
         encoding, tiles, seconds = features.missing(region) > 0, 0, 0.0
         begun = time.perf_counter()
-        for done in features.run(self.job.prompts, out, region=region):
+        for done in features.run(prompts, out, region=region):
             seconds += time.perf_counter() - begun
             tiles += 1
             self.done += 1
@@ -228,7 +240,7 @@ class _Worker:
                 return
             begun = time.perf_counter()
         if tiles:
-            self.job.pace.note(seconds / tiles, len(self.job.prompts), encoding=encoding)
+            self.job.pace.note(seconds / tiles, len(prompts), encoding=encoding)
 
     def _total(self, task: PlaneTask, done: TileDone, features: Features, parts: int) -> int:
         """Return the tiles of all planes, taking those to come to be like this one.

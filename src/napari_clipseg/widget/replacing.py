@@ -1,4 +1,4 @@
-"""A plane of results that is made anew: taken back if the run does not end."""
+"""What of a plane is made anew, and how it is taken back if the run does not end."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_clipseg.layers.empty import check_room
+from napari_clipseg.layers.receipts import Receipt
 
 if TYPE_CHECKING:
+    from napari_clipseg.engine.features import Features
     from napari_clipseg.engine.recipe import Recipe
+    from napari_clipseg.widget.events import PlaneTask
 
 Map = npt.NDArray[np.float32]
 
@@ -28,11 +31,12 @@ class PlaneStack:
     Attributes
     ----------
     shape : (int, int, int)
+        (0,) without planes.
     """
 
     def __init__(self, planes: Sequence[Map]) -> None:
         self._planes = tuple(planes)
-        self.shape = (len(planes), *planes[0].shape)
+        self.shape: tuple[int, ...] = (len(planes), *(planes[0].shape if planes else ()))
 
     def __getitem__(self, place: tuple[slice, ...]) -> Map:
         prompts, *pixels = place
@@ -42,6 +46,32 @@ class PlaneStack:
         prompts, *pixels = place
         for plane, each in zip(self._planes[prompts], values, strict=True):
             plane[tuple(pixels)] = each
+
+
+def to_make(task: PlaneTask, features: Features, recipes: Sequence[Recipe]) -> tuple[int, ...]:
+    """Return the numbers of the prompts of which a plane does not hold the result already."""
+    everyone = tuple(range(len(recipes)))
+    if task.region is not None or features.missing():
+        return everyone
+    return tuple(n for n in everyone if not _is_there(task, n, features, recipes[n]))
+
+
+def _is_there(task: PlaneTask, number: int, features: Features, recipe: Recipe) -> bool:
+    """Return whether a prompt's result on the whole plane is what a run would make again."""
+    earlier, receipt = task.earlier[number], task.receipts[number]
+    if earlier is None or receipt is None or earlier.job.get("regions"):
+        return False
+    return same_source(earlier, recipe) and receipt.holds(features, task.targets[number])
+
+
+def receipts_of(
+    task: PlaneTask, features: Features, anew: Sequence[int]
+) -> tuple[Receipt | None, ...]:
+    """Return the receipt of each prompt: a new one of what was made."""
+    return tuple(
+        Receipt.of(features, target) if number in anew else task.receipts[number]
+        for number, target in enumerate(task.targets)
+    )
 
 
 class Replacement:

@@ -118,8 +118,9 @@ class Run:
     def finish(self, done: PlaneDone) -> None:
         """Note that a plane is complete."""
         self.complete.append(done.task.plane)
-        for result, recipe in zip(self.results, done.recipes, strict=True):
-            result.finish(done.task.plane, recipe)
+        made = zip(self.results, done.recipes, done.receipts, strict=True)
+        for result, recipe, receipt in made:
+            result.finish(done.task.plane, recipe, receipt)
 
     def drop(self, dropped: PlaneDropped) -> None:
         """Note that a plane is again what it was."""
@@ -164,6 +165,7 @@ class Run:
             contrast=query.contrast,
             targets=tuple(each.target(query.plane) for each in self.results),
             earlier=tuple(each.recipes.get(query.plane) for each in self.results),
+            receipts=tuple(each.receipts.get(query.plane) for each in self.results),
             region=region,
             first_look=look,
             features=self.memory.features(wanted),
