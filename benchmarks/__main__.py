@@ -1,4 +1,4 @@
-"""``python -m benchmarks [speed] [memory]``: measure, print a table, write it as JSON."""
+"""``python -m benchmarks [speed] [memory] [panel]``: measure, print a table, write it as JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from benchmarks import memory, speed
+from benchmarks import memory, panel, speed
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def machine() -> dict[str, Any]:
     return {"cpu": cpu, "threads": torch.get_num_threads(), "torch": torch.__version__}
 
 
-MEASURES: dict[str, Any] = {"speed": speed, "memory": memory}
+MEASURES: dict[str, Any] = {"speed": speed, "memory": memory, "panel": panel}
 """Name -> module with ``measure()`` and ``table(results)``."""
 
 if __name__ == "__main__":

@@ -736,6 +736,33 @@ def test_what_is_there_already_is_not_made_again(bench, cells):
     assert set(np.unique(bench.layer("dark (labels)").data)) == {1, 2, 3}
 
 
+def test_a_brief_run_is_shown_when_it_is_done(bench, cells):
+    image, dark = bench.viewer.add_image(cells), PromptRow(2, "dark", color="#00ffff")
+    bench.run(image)
+    bench.hold(2)
+    bench.start(image, dark)
+    bench.until(lambda: bench.engine.computed == bench.engine.tiles_before_gate)
+    bench.qtbot.wait(100)
+    assert not [each for each in bench.viewer.layers if "dark" in each.name]
+    bench.engine.gate.set()
+    bench.is_idle()
+    np.testing.assert_array_equal(bench.layer("dark (labels)").data > 0, cells < 128)
+
+
+def test_what_a_brief_run_has_done_stays_when_it_is_cancelled(bench, cells):
+    image, dark = bench.viewer.add_image(cells), PromptRow(2, "dark", color="#00ffff")
+    bench.run(image)
+    bench.hold(1)
+    bench.start(image, dark)
+    bench.until(lambda: bench.engine.computed == bench.engine.tiles_before_gate)
+    bench.controller.cancel()
+    bench.engine.gate.set()
+    bench.is_idle()
+    assert bench.view.status[-1] == "Cancelled; what is done stays in the layers."
+    shown = bench.layer("dark (probability)").data
+    assert shown[:8].all() and not shown[16:].any()
+
+
 @pytest.mark.parametrize("what", ["edited", "contrast", "data", "region before", "cancelled"])
 def test_what_is_not_there_any_more_is_made_again(bench, cells, what):
     image = bench.viewer.add_image(cells, contrast_limits=(0, 255))

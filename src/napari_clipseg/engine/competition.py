@@ -94,7 +94,8 @@ def compete(probability: Any, contestants: Sequence[Contestant]) -> npt.NDArray[
     the network adds up, prompts of different thresholds compare fairly: the same step of
     evidence beyond one's own threshold counts the same. Among equals the first prompt wins.
     """
-    return np.maximum(_winners(probability, contestants, 0.0), 0)
+    winners: npt.NDArray[np.int32] = _winners(probability, contestants, 0.0).astype(np.int32)
+    return np.maximum(winners, 0)
 
 
 def independent(probability: Any, contestants: Sequence[Contestant]) -> npt.NDArray[np.bool_]:
@@ -118,12 +119,12 @@ def independent(probability: Any, contestants: Sequence[Contestant]) -> npt.NDAr
     """
     negative = np.array([each.negative for each in contestants], bool)
     found = np.zeros(_checked(probability, contestants), bool)
-    for first, margins in _margins(probability, contestants, 0.0):
-        above = margins > -np.inf
-        if negative.any():
-            above &= margins >= margins[negative].max(0)
+    for first, values, above in _bands(probability, contestants, 0.0):
+        contested = above[negative].any(0)
+        margins = _margins(values[:, contested], above[:, contested], contestants)
+        above[:, contested] &= margins >= margins[negative].max(0, initial=-np.inf)
         above[negative] = False
-        found[:, first : first + margins.shape[1]] = above
+        found[:, first : first + values.shape[1]] = above
     return found
 
 
@@ -180,52 +181,65 @@ def _checked(probability: Any, contestants: Sequence[Contestant]) -> tuple[int, 
     return shape[0], shape[1], shape[2]
 
 
-def _margins(
+def _bands(
     probability: Any, contestants: Sequence[Contestant], smoothing: float
-) -> Iterator[tuple[int, npt.NDArray[np.float64]]]:
-    """Yield bands: first row and margins (P, h, W), -inf where a prompt cannot win."""
+) -> Iterator[tuple[int, npt.NDArray[np.floating[Any]], npt.NDArray[np.bool_]]]:
+    """Yield bands: first row, probability (P, h, w), and where each prompt may win (P, h, w)."""
     prompts, height, width = _checked(probability, contestants)
-    thresholds = [each.threshold for each in contestants]
-    own = logit(np.clip(thresholds, EDGE, 1 - EDGE))
     rows, blank = max(BAND_VALUES // max(prompts * width, 1), 1), True
     for first in range(0, height, rows):
-        end = min(first + rows, height)
-        values = read_rows(probability, (first, end), smoothing)
-        margins = np.full(values.shape, -np.inf)
+        values = read_rows(probability, (first, min(first + rows, height)), smoothing)
         # compared as label() compares, in the probability's own type
-        for number, threshold in enumerate(thresholds):
-            above = values[number] > threshold
-            found = values[number][above].astype(np.float64)
-            margins[number, above] = logit(np.clip(found, EDGE, 1 - EDGE)) - own[number]
-        blank = blank and bool(np.isnan(values).all())
-        yield first, margins
+        above = np.stack([v > each.threshold for v, each in zip(values, contestants, strict=True)])
+        blank = blank and not above.any() and bool(np.isnan(values).all())
+        yield first, values, above
     if blank and height * width:
         raise all_missing()
 
 
+def _margins(
+    values: npt.NDArray[np.floating[Any]],
+    above: npt.NDArray[np.bool_],
+    contestants: Sequence[Contestant],
+) -> npt.NDArray[np.float64]:
+    """Return how far (P, N) logits lie beyond the thresholds, -inf where a prompt cannot win."""
+    thresholds = np.array([[each.threshold] for each in contestants])
+    evidence, own = (logit(np.clip(v.astype(float), EDGE, 1 - EDGE)) for v in (values, thresholds))
+    return np.where(above, evidence - own, -np.inf)
+
+
 def _winners(
     probability: Any, contestants: Sequence[Contestant], smoothing: float
-) -> npt.NDArray[np.int32]:
-    """Return (H, W): k + 1 where prompt k wins, its negative where that one is negative."""
+) -> npt.NDArray[np.signedinteger[Any]]:
+    """Return (H, W): k + 1 where prompt k wins, its negative where that one is negative.
+
+    The type is the smallest that will do: new memory is what takes the time here.
+    """
     _, height, width = _checked(probability, contestants)
-    signs = np.array([-1 if each.negative else 1 for each in contestants], np.int32)
-    values = np.concatenate([signs * np.arange(1, len(signs) + 1, dtype=np.int32), [0]])
-    winners = np.zeros((height, width), np.int32)
-    for first, margins in _margins(probability, contestants, smoothing):
-        best = margins.argmax(0)
-        best[~(margins.max(0) > -np.inf)] = len(signs)
-        winners[first : first + margins.shape[1]] = values[best]
+    signs = [-1 if each.negative else 1 for each in contestants]
+    winners = np.zeros((height, width), np.min_scalar_type(-len(contestants)))
+    for first, values, above in _bands(probability, contestants, smoothing):
+        band = winners[first : first + values.shape[1]]
+        for number, (sign, found) in enumerate(zip(signs, above, strict=True), start=1):
+            band[found] = sign * number
+        contested = above.sum(0, dtype=np.uint16) > 1
+        best = _margins(values[:, contested], above[:, contested], contestants).argmax(0)
+        band[contested] = (np.array(signs) * np.arange(1, len(signs) + 1))[best]
     return winners
 
 
-def _fill(winners: npt.NDArray[np.int32], positive: Sequence[int], settings: LabelSettings) -> None:
+def _fill(
+    winners: npt.NDArray[np.signedinteger[Any]], positive: Sequence[int], settings: LabelSettings
+) -> None:
     if settings.fill_holes:
         for number in positive:
             inside = holes(winners == number + 1, settings)
             winners[inside & (winners == 0)] = number + 1
 
 
-def _drop_small(winners: npt.NDArray[np.int32], positive: Sequence[int], min_size: int) -> None:
+def _drop_small(
+    winners: npt.NDArray[np.signedinteger[Any]], positive: Sequence[int], min_size: int
+) -> None:
     for number in positive:
         objects = measure.label(winners == number + 1)
         small = np.bincount(objects.ravel()) < min_size
@@ -234,24 +248,35 @@ def _drop_small(winners: npt.NDArray[np.int32], positive: Sequence[int], min_siz
 
 
 def _semantic(
-    winners: npt.NDArray[np.int32], positive: Sequence[int]
+    winners: npt.NDArray[np.signedinteger[Any]], positive: Sequence[int]
 ) -> tuple[npt.NDArray[np.int32], tuple[LegendRow, ...]]:
-    labels = np.maximum(winners, 0)
-    areas = np.bincount(labels.ravel(), minlength=max(positive, default=0) + 2)
+    labels = np.maximum(winners, 0).astype(np.int32)
+    areas = _areas(labels, max(positive, default=0) + 1)
     rows = (LegendRow(number + 1, number, int(areas[number + 1])) for number in positive)
     return labels, tuple(row for row in rows if row.area_px)
 
 
 def _instances(
-    winners: npt.NDArray[np.int32], positive: Sequence[int]
+    winners: npt.NDArray[np.signedinteger[Any]], positive: Sequence[int]
 ) -> tuple[npt.NDArray[np.int32], tuple[LegendRow, ...]]:
-    labels = np.zeros_like(winners)
+    labels: npt.NDArray[np.int32] | None = None
     legend: list[LegendRow] = []
     for number in positive:
-        mask = winners == number + 1
-        objects = measure.label(mask)
-        areas = np.bincount(objects.ravel())[1:]
-        labels[mask] = objects[mask] + len(legend)
+        objects, count = measure.label(winners == number + 1, return_num=True)
+        areas = _areas(objects, count)[1:]
+        if labels is None:
+            labels = objects.astype(np.int32, copy=False)
+        else:
+            np.add(objects, len(legend), out=labels, where=objects > 0)
         start = len(legend) + 1
         legend += [LegendRow(value, number, int(area)) for value, area in enumerate(areas, start)]
-    return labels, tuple(legend)
+    return np.zeros(winners.shape, np.int32) if labels is None else labels, tuple(legend)
+
+
+def _areas(labels: npt.NDArray[np.integer[Any]], highest: int) -> npt.NDArray[np.int_]:
+    """Return the pixels of each label from 0 to the highest; numpy copies what it counts."""
+    rows = max(BAND_VALUES // max(labels.shape[1], 1), 1)
+    areas = np.zeros(highest + 1, int)
+    for first in range(0, len(labels), rows):
+        areas += np.bincount(labels[first : first + rows].ravel(), minlength=highest + 1)
+    return areas

@@ -247,6 +247,7 @@ class Controller:
         if run.job.stop.is_set() and not self._why_stopped:
             kept = "the result of before is back" if dropped.restored else "what is done stays"
             self._headline = f"Cancelled; {kept} in the layers."
+            self._showing.withheld(run)
             self._view.show_status(self._headline)
 
     def _on_data(self, layer: Layer) -> None:

@@ -99,12 +99,15 @@ class Progress:
         Tiles, those of all planes.
     encoding : bool
         Whether the image is being encoded, not only decoded.
+    brief : bool
+        Whether the run is done before it would pay to show a part of it.
     """
 
     task: PlaneTask
     done: int
     total: int
     encoding: bool
+    brief: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

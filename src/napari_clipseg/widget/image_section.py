@@ -97,6 +97,8 @@ class ImageSection(QWidget):
         self.region.fill([(WHOLE, WHOLE), (ON_SCREEN, ON_SCREEN)])
         self.channels.fill([("as the layer is", None)])
         for box in (*self.range, *self.indices):
+            # napari's buttons leave no room for the digits of three boxes side by side
+            box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
             box.setStyleSheet("QSpinBox { min-width: 40px; }")
 
     def _tell(self) -> None:

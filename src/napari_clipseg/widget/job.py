@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import nullcontext
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -60,6 +62,14 @@ class ModelChoice:
 PIXELS_TOGETHER = 256**2
 """A run can be cancelled between batches, so that on a CPU one holds a single tile of CLIPSeg, for
 which larger ones gain nothing. The starter's small tiles are a third faster four at a time."""
+
+BRIEF_SECONDS = 4.0
+"""A run that only decodes, and for less time, is shown when it is done, and until then has all
+cores: what would be drawn meanwhile, and the core for it, would make it twice as long."""
+
+SAY_SECONDS = 0.05
+"""Between two words to the GUI thread, which takes time from the work to hear them: the starter
+decodes a thousand tiles a second."""
 
 Load: TypeAlias = "Callable[[ModelChoice], Segmenter]"
 """How a segmenter of zoom 1 is made."""
@@ -129,7 +139,7 @@ def load_segmenter(choice: ModelChoice) -> Segmenter:
 
 
 def perform(job: Job, load: Load) -> Generator[Event]:
-    """Do a run and say what happens, at least once for each tile.
+    """Do a run and say what happens, often enough for whoever watches.
 
     Raises
     ------
@@ -138,8 +148,6 @@ def perform(job: Job, load: Load) -> Generator[Event]:
     """
     with translated():
         loaded = job.segmenter or load(job.choice)
-        from napari_clipseg.engine.threads import a_core_spared
-
         yield Loaded(loaded, tuple(_remark(loaded, each) for each in job.prompts))
         if job.stop.is_set():
             return
@@ -149,11 +157,10 @@ def perform(job: Job, load: Load) -> Generator[Event]:
             Recipe.of(segmenter, [each], (0.0, 1.0), segmenter.threshold) for each in job.prompts
         )
         run = _Worker(job, segmenter, described)
-        with a_core_spared():
-            for task in job.feed:
-                if job.stop.is_set():
-                    return
-                yield from run.plane(task)
+        for task in job.feed:
+            if job.stop.is_set():
+                return
+            yield from run.plane(task)
 
 
 def segmenter_of(job: Job, loaded: Segmenter) -> Segmenter:
@@ -203,13 +210,7 @@ class _Worker:
         yield PlaneBegun(task, features, on_disk, remark_on(task.image, features))
         prompts = [self.job.prompts[n] for n in anew]
         try:
-            parts = _parts(task) if anew else ()
-            for to_come, part in zip(reversed(range(len(parts))), parts, strict=True):
-                for done, encoding in self._part(features, prompts, made.out, part):
-                    total = self._total(task, done, features, to_come)
-                    yield Progress(task, self.done, total, encoding)
-                if self.job.stop.is_set():
-                    break
+            yield from self._parts(task, features, prompts, made.out)
         except Exception:
             yield PlaneDropped(task, made.restore())
             raise
@@ -221,6 +222,29 @@ class _Worker:
         receipts = receipts_of(task, features, anew)
         yield PlaneDone(task, features, _with_regions(recipes, task, made.extends), receipts)
 
+    def _parts(
+        self, task: PlaneTask, features: Features, prompts: Sequence[AnyPrompt], out: PlaneStack
+    ) -> Generator[Progress]:
+        """Segment what is asked for of a plane, first what the person is looking at."""
+        from napari_clipseg.engine.threads import a_core_spared
+
+        brief = self._is_brief(features, len(prompts))
+        parts = _parts(task) if prompts else ()
+        with nullcontext() if brief else a_core_spared():
+            for to_come, part in zip(reversed(range(len(parts))), parts, strict=True):
+                for done, encoding in self._part(features, prompts, out, part):
+                    total = self._total(task, done, features, to_come)
+                    yield Progress(task, self.done, total, encoding, brief)
+                if self.job.stop.is_set():
+                    return
+
+    def _is_brief(self, features: Features, prompts: int) -> bool:
+        """Return whether all planes take so little time that nobody needs to see a part."""
+        decode = self.job.pace.decode
+        if decode is None or features.missing():
+            return False
+        return decode * prompts * features.tiles * self.job.planes < BRIEF_SECONDS
+
     def _part(
         self,
         features: Features,
@@ -229,18 +253,21 @@ class _Worker:
         region: Region | None,
     ) -> Generator[tuple[TileDone, bool]]:
         """Segment a region as far as nobody asks to stop; say if it is encoded or only decoded."""
-        encoding, tiles, seconds = features.missing(region) > 0, 0, 0.0
-        begun = time.perf_counter()
+        encoding = features.missing(region) > 0
+        begun, said, told = time.perf_counter(), -math.inf, 0.0
+        done: TileDone | None = None
         for done in features.run(prompts, out, region=region):
-            seconds += time.perf_counter() - begun
-            tiles += 1
             self.done += 1
-            yield done, encoding
+            now = time.perf_counter()
+            if now - said > SAY_SECONDS or done.index == done.total:
+                yield done, encoding
+                said = time.perf_counter()
+                told += said - now
             if self.job.stop.is_set():
                 return
-            begun = time.perf_counter()
-        if tiles:
-            self.job.pace.note(seconds / tiles, len(prompts), encoding=encoding)
+        if done is not None:
+            seconds = time.perf_counter() - begun - told
+            self.job.pace.note(seconds / done.total, len(prompts), encoding=encoding)
 
     def _total(self, task: PlaneTask, done: TileDone, features: Features, parts: int) -> int:
         """Return the tiles of all planes, taking those to come to be like this one.

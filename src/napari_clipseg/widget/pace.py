@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 
 REPEATS = 3
-"""How often one tile is decoded: other programs, and the viewer, may take the processor away."""
+"""How often tiles are decoded: other programs, and the viewer, may take the processor away."""
+
+TILES_ACROSS = 4
+"""Of a square of encoded tiles that is decoded to see how long one takes."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -43,21 +47,27 @@ class Pace:
             self.encode = max(seconds - self.decode * prompts, 0.0)
 
     def measure(self, features: Features, prompts: Sequence[AnyPrompt]) -> None:
-        """Time the tiles in the middle of an image; what is encoded for it is kept."""
-        middle = _middle(features)
-        encoding = features.missing(middle) > 0
-        first = _seconds_per_tile(features, prompts, middle)
+        """Time tiles in the middle of an image; one that is encoded for it is kept."""
+        square = middle(features, across=TILES_ACROSS)
+        if features.missing(square):
+            square = middle(features, across=0)
+        encoding = features.missing(square) > 0
+        first = _seconds_per_tile(features, prompts, square)
         if first is None:
             return
-        again = [_seconds_per_tile(features, prompts, middle) or 0.0 for _ in range(REPEATS)]
+        again = [_seconds_per_tile(features, prompts, square) or 0.0 for _ in range(REPEATS)]
         self.note(min(again), len(prompts), encoding=False)
         if encoding:
             self.note(first, len(prompts), encoding=True)
 
 
-def _middle(features: Features) -> Region:
+def middle(features: Features, across: int) -> Region:
+    """Return a square in the middle of an image that so many tiles fit into, at least a pixel."""
     height, width = features.shape
-    return Region((height // 2, width // 2, height // 2 + 1, width // 2 + 1))
+    side = int(across * math.sqrt(height * width / max(features.tiles, 1)))
+    half = min(side, height - 1, width - 1) // 2
+    y, x = height // 2, width // 2
+    return Region((y - half, x - half, y + half + 1, x + half + 1))
 
 
 def _seconds_per_tile(

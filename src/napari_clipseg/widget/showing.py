@@ -45,24 +45,34 @@ class Showing:
         self._waiting: deque[tuple[Image, Layer]] = deque()
         self._said = self._next_look = 0.0
         self._in_bar = False
+        self._withheld: Run | None = None
 
     def progress(self, run: Run, progress: Progress, worker: Any) -> None:
         """Say how far a run is, and show what it has made."""
-        self.results(run)
         now, last = time.monotonic(), progress.done == progress.total
         if now - self._said > SAY_SECONDS or last:
             self._said = now
             self._view.show_progress(progress.done, progress.total)
             self._view.show_status(phrases.working(run, progress))
             self._advance(worker, progress)
-        if now > self._next_look or last:
+        if last or progress.brief:
+            self._withheld = run
+            return
+        self.results(run)
+        if now > self._next_look:
             self._look(run, now)
+
+    def withheld(self, run: Run) -> None:
+        """Add the layers of a run that was to be shown when it is done, and ends before that."""
+        if self._withheld is run:
+            self.results(run)
 
     def results(self, run: Run) -> None:
         """Add the layers of a run: not before the first tile, so one that fails leaves none.
 
         Each is added in a turn of its own: napari takes up to 0.3 s for a large one.
         """
+        self._withheld = None
         if run.shown:
             return
         run.shown = True
@@ -84,6 +94,7 @@ class Showing:
     def stop(self) -> None:
         """Add no more layers."""
         self._waiting.clear()
+        self._withheld = None
 
     def _add_next(self) -> None:
         if self._waiting:
