@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from napari.layers import Labels
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QPoint, QSignalBlocker, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
     QAbstractButton,
@@ -227,7 +227,7 @@ def test_what_was_said_of_an_image_goes_when_another_is_chosen(person, engine, c
     assert entry.state == "✓"
     person.choose(panel.image.image, "second")
     assert (entry.state, entry.sentence, panel.encoded.text()) == ("", "", "")
-    person.choose(panel.results.output, "each prompt its own")
+    person.choose(panel.results.output, "one per prompt")
     labels = person.layer("(labels)")
     qtbot.waitUntil(lambda: set(np.unique(labels.data)) == {0, 1}, timeout=5000)
     person.sees("object")
@@ -409,14 +409,14 @@ def test_results_are_made_anew_without_the_model(person, engine, cells, qtbot):
     computed = engine.computed
     person.panel.results_fold.header.click()
     results = person.panel.results
-    person.choose(results.output, "each prompt its own")
+    person.choose(results.output, "one per prompt")
     qtbot.waitUntil(lambda: set(np.unique(person.layer("dark (labels)").data)) == {1, 2})
     results.min_size.selectAll()
     QTest.keyClicks(results.min_size, "50")
     QTest.keyClick(results.min_size, Qt.Key.Key_Return)
     labels = person.layer("dark (labels)")
     qtbot.waitUntil(lambda: (labels.data == 1).sum() == 60, timeout=5000)
-    person.choose(results.mode, "one for each prompt")
+    person.choose(results.mode, "one per prompt")
     qtbot.waitUntil(lambda: any(n.endswith(": bright (labels)") for n in person.names))
     person.sees("dark: 1 object")
     assert engine.computed == computed
@@ -645,3 +645,26 @@ def test_tab_goes_through_the_panel_from_top_to_bottom(person, cells):
     ]
     assert tops == sorted(tops), list(zip(ours, tops, strict=False))
     assert ours.index(person.panel.run) > ours.index(person.panel.template)
+
+
+def test_three_positions_on_an_axis_can_be_read_in_a_narrow_dock(person, cells):
+    person.viewer.add_image(np.stack([cells] * 12))
+    person.panel.resize(300, 900)
+    person.panel.image.more.unfold(True)
+    person.choose(person.panel.image.channels, "axis 0 (12)")
+    person.qtbot.wait(50)
+    for box in person.panel.image.indices:
+        line = box.lineEdit()
+        assert line.width() >= line.fontMetrics().horizontalAdvance("888")
+
+
+def test_the_end_of_a_long_name_is_drawn_too(person, cells, qtbot):
+    person.viewer.add_image(cells, name="first " + 30 * "long " + "last")
+    person.panel.resize(300, 900)
+    combo, drawn = person.panel.image.image, []
+    for end in ("last", "end", "last"):
+        with QSignalBlocker(combo):
+            combo.setItemText(combo.currentIndex(), "first " + 30 * "long " + end)
+        qtbot.wait(50)
+        drawn.append(combo.grab().toImage())
+    assert drawn[0] == drawn[2] != drawn[1]

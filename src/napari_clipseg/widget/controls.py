@@ -1,4 +1,4 @@
-"""Controls that Qt does not have: one that scrolls, one that folds, a slider with its number."""
+"""Controls that Qt does not have: a fold, a scroll area, an eliding combo, a slider with text."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from qtpy.QtCore import QEvent, QSignalBlocker, QSize, Qt, QTimer, Signal
+from qtpy.QtGui import QPaintEvent
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
@@ -17,6 +18,9 @@ from qtpy.QtWidgets import (
     QScrollArea,
     QSizePolicy,
     QSlider,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -158,6 +162,10 @@ class Slider(QWidget):
         self.settled.emit(self.value())
 
 
+TEXT_MARGIN = 4
+"""Pixels of a combo's field that its text does not take."""
+
+
 class Combo(QComboBox):
     """A combo whose entries carry values and whose long names do not widen the dock."""
 
@@ -166,6 +174,21 @@ class Combo(QComboBox):
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(3)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        """Draw the chosen text; where it is long its middle is left out, as both ends tell most."""
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        style = self.style()
+        assert style is not None
+        edit = QStyle.SubControl.SC_ComboBoxEditField
+        field = style.subControlRect(QStyle.ComplexControl.CC_ComboBox, option, edit, self)
+        option.currentText = self.fontMetrics().elidedText(
+            option.currentText, Qt.TextElideMode.ElideMiddle, field.width() - TEXT_MARGIN
+        )
+        painter = QStylePainter(self)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
     def fill(self, choices: Iterable[tuple[str, Any]]) -> None:
         """Offer (text, value) pairs; the value that is chosen stays so if it is among them.

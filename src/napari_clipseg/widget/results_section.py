@@ -49,8 +49,8 @@ class ResultsSection(QWidget):
 
     def _make(self) -> None:
         self.mode, self.output = Combo(), Combo()
-        self.mode.fill([("one, prompts compete", True), ("one for each prompt", False)])
-        self.output.fill([("each object its own", True), ("each prompt its own", False)])
+        self.mode.fill([("one, competing", True), ("one per prompt", False)])
+        self.output.fill([("one per object", True), ("one per prompt", False)])
         self.min_size, self.fill_holes, self.smoothing = QSpinBox(), QSpinBox(), QDoubleSpinBox()
         for box in (self.min_size, self.fill_holes):
             box.setRange(0, MOST_PIXELS)
