@@ -43,10 +43,10 @@ DATA ?= data
 TRAINING := src/napari_clipseg/train
 STAGES := runs/language/text-tower.safetensors runs/starter/model.safetensors \
 	runs/second/model.safetensors runs/third/model.safetensors runs/fourth/model.safetensors \
-	runs/fifth/model.safetensors
+	runs/fifth/model.safetensors runs/sixth/model.safetensors
 
 starter: $(STAGES) | .venv/.installed
-	$(BIN)/python -m napari_clipseg.evaluate.card runs/fifth/model.safetensors \
+	$(BIN)/python -m napari_clipseg.evaluate.card runs/sixth/model.safetensors \
 		--data '$(DATA)' --output runs/card
 
 runs/language/text-tower.safetensors: | .venv/.installed
@@ -67,6 +67,9 @@ runs/fourth/model.safetensors: | runs/third/model.safetensors
 
 runs/fifth/model.safetensors: | runs/fourth/model.safetensors
 	$(BIN)/napari-clipseg train $(TRAINING)/starter-fifth.toml --data '$(DATA)' --output $(@D) --resume
+
+runs/sixth/model.safetensors: | runs/fifth/model.safetensors
+	$(BIN)/napari-clipseg train $(TRAINING)/starter-sixth.toml --data '$(DATA)' --output $(@D) --resume
 
 .venv/.installed: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install -qq --disable-pip-version-check -e .

@@ -158,40 +158,6 @@ def test_a_template_changes_what_the_model_reads(run, folder):
     assert "needs {} for the phrase" in complaint
 
 
-def test_the_recipe_of_a_run_in_napari_is_repeated_and_says_what_it_cannot(run, folder):
-    run("-p", "nuclei", *LABELLED, images="in/0.tif")
-    record = json.loads((folder / "out" / "0.recipe.json").read_text())
-    options = record["job"].pop("options")
-    titles = {"titles": ["nuclei", "debris"], "thresholds": [0.5, 0.7], "negative": [False, True]}
-    names = ("min_size", "fill_holes", "smoothing")
-    record["job"] = {
-        "contrast": "as displayed",
-        "plane": "[4, :, :]",
-        "level": 0,
-        "regions": ["part"],
-        "labels": {
-            **{name: options[name] for name in names},
-            **titles,
-            "competition": True,
-            "instances": False,
-        },
-    }
-    (folder / "napari.json").write_text(json.dumps(record))
-    code, _, told = run("--recipe", folder / "napari.json", images="in/0.tif", output="two")
-    assert code == 0
-    for words in (
-        "negative prompts",
-        "the threshold of the first",
-        "do not compete",
-        "number objects",
-        "the whole plane",
-        "plane [4, :, :] of level 0",
-    ):
-        assert words in told, words
-    labels = [tifffile.imread(folder / out / "0.nuclei.labels.tif") for out in ("out", "two")]
-    np.testing.assert_array_equal(*labels)
-
-
 @pytest.fixture
 def mask(folder):
     painted = np.zeros(IMAGES[0].shape, np.uint8)
@@ -316,6 +282,16 @@ def test_features_are_kept_found_again_and_pruned(run, folder, command, monkeypa
         code, said, _ = command("features", *words)
         assert code == 0
         assert expected in said
+
+
+def test_kept_features_that_cannot_be_read_are_encoded_anew(run, folder):
+    options, kept = ("-p", "nuclei", "--features", folder / "features"), folder / "features"
+    assert run(*options)[0] == 0
+    for stamp in kept.glob("*/zarr.json"):
+        stamp.write_text("junk")
+    assert run(*options, output="later")[0] == 0
+    assert_equal(probabilities(folder, "later"), probabilities(folder))
+    assert not any(stamp.read_text() == "junk" for stamp in kept.glob("*/zarr.json"))
 
 
 def test_a_budget_below_one_image_is_one_clear_error(run, folder):

@@ -1,6 +1,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import imageio.v3 as imageio
@@ -8,13 +10,15 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_clipseg import Recipe, Segmenter
+from napari_clipseg import MaskPrompt, Recipe, Segmenter
 from napari_clipseg.io.opening import open_image
 from napari_clipseg.io.picture import PixelSize
 
 IMAGE = np.random.default_rng(0).integers(0, 4000, (70, 90), dtype=np.uint16)
 MASK = np.zeros((70, 90), np.uint8)
 MASK[20:40, 30:50] = 1
+FIVE = np.stack([IMAGE // (each + 1) for each in range(5)])
+FIVE[3] = FIVE[3][::-1]
 
 
 @pytest.fixture
@@ -25,6 +29,10 @@ def folder(tmp_path):
     )
     tifffile.imwrite(tmp_path / "mask.tif", MASK)
     tifffile.imwrite(tmp_path / "stack.tif", np.stack([IMAGE, IMAGE[::-1]]), photometric=1)
+    settings = {"photometric": "minisblack", "metadata": {"axes": "CYX"}}
+    tifffile.imwrite(tmp_path / "five.tif", FIVE, **settings)
+    settings["metadata"] = {"axes": "ZCYX"}
+    tifffile.imwrite(tmp_path / "zc.tif", np.stack([FIVE, FIVE]), **settings)
     return tmp_path
 
 
@@ -180,7 +188,24 @@ def test_small_objects_are_dropped_on_request(run):
         (("cells.tif", "--prompt", "nuclei", "--zoom", "0"), "zoom"),
         (("cells.tif", "--prompt", "nuclei", "--device", "abacus"), "device"),
         (("cells.tif", "--prompt", "nuclei", "--no-such-option"), "no-such-option"),
-        (("cells.tif", "cells.tif", "--prompt", "nuclei"), "two images"),
+        (("cells.tif", "--prompt", "nuclei", "--smoothing", "51"), "--smoothing"),
+        (
+            ("cells.tif", "--support-mask", "mask.tif", "--template", "a {}"),
+            "--template needs --prompt",
+        ),
+        (("cells.tif", "--support-mask", "stack.tif"), "save the plane that is meant as a file"),
+        (
+            ("cells.tif", "--support-mask", "mask.tif", "--support-image", "stack.tif"),
+            "save the plane that is meant as a file",
+        ),
+        (("five.tif", "--prompt", "nuclei"), "e.g. --plane 0, or three as red"),
+        (("five.tif", "--prompt", "nuclei"), "five.tif has 5 channels"),
+        (("five.tif", "--prompt", "nuclei", "--channels", "5"), "has the channels 0 to 4"),
+        (("cells.tif", "--prompt", "nuclei", "--channels", "1"), "has one channel, 0"),
+        (
+            ("zc.tif", "--prompt", "nuclei"),
+            "--plane 0,0 for one channel, or --plane 0 --channels 0,1,2 for three",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(run, folder, arguments, message):
@@ -253,7 +278,7 @@ def test_pixels_that_are_no_number_need_a_word_on_it(run, folder):
     for how in ((), ("--contrast", "0,4000"), ("--support-mask", "mask.tif")):
         code, _, complaint = run("cells.tif", "--prompt", "nuclei", *how)
         assert (code, complaint.count("\n")) == (2, 1)
-        assert f"{folder / 'cells.tif'} holds NaN or infinite pixels" in complaint
+        assert f"{folder / 'cells.tif'} holds NaN pixels" in complaint
         assert "--nodata nan" in complaint
         assert "numpy" not in complaint
     assert run("cells.tif", "--prompt", "nuclei", "--nodata", "nan")[0] == 0
@@ -261,11 +286,102 @@ def test_pixels_that_are_no_number_need_a_word_on_it(run, folder):
 
 def test_infinite_pixels_are_not_sent_to_an_option_that_does_not_help(run, folder):
     image = IMAGE.astype(np.float32)
-    image[:20] = np.inf
+    image[:20], image[30] = np.inf, np.nan
     tifffile.imwrite(folder / "cells.tif", image)
-    code, _, complaint = run("cells.tif", "--prompt", "nuclei", "--nodata", "nan")
+    for how in ((), ("--nodata", "nan")):
+        code, _, complaint = run("cells.tif", "--prompt", "nuclei", *how)
+        assert (code, complaint.count("\n")) == (2, 1)
+        assert "cells.tif holds infinite pixels; replace them in the file\n" in complaint
+
+
+def test_a_support_mask_with_nan_is_refused(run, folder):
+    painted = np.where(MASK == 1, np.float32(1), np.float32(np.nan))
+    tifffile.imwrite(folder / "mask.tif", painted)
+    code, _, complaint = run("cells.tif", "--support-mask", "mask.tif")
     assert (code, complaint.count("\n")) == (2, 1)
-    assert "cells.tif holds infinite pixels; replace them in the file" in complaint
+    assert "mask.tif holds NaN: a support mask is 0 but for the example" in complaint
+
+
+def test_an_image_that_is_named_twice_is_taken_once(run, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    _, said, _ = run("cells.tif", str(folder / "mask.tif"), "./cells.tif", "-p", "nuclei")
+    assert [line.split()[0] for line in said.splitlines()] == ["cells.tif", "mask.tif"]
+
+
+def test_images_whose_results_share_a_name_are_refused(run, folder):
+    (folder / "more").mkdir()
+    for path in (folder / "more" / "cells.tif", folder / "Cells.tif"):
+        tifffile.imwrite(path, IMAGE)
+        code, _, complaint = run("cells.tif", str(path), "--prompt", "nuclei")
+        assert (code, complaint.count("\n")) == (2, 1)
+        assert "two images would both be written to" in complaint
+
+
+def test_prompts_that_differ_in_capital_letters_have_files_of_their_own(run, folder):
+    run("cells.tif", "-p", "Nuclei", "-p", "nuclei")
+    labels = [name for name in names(folder / "out") if name.endswith("labels.tif")]
+    assert labels == ["cells.1-Nuclei.labels.tif", "cells.2-nuclei.labels.tif"]
+
+
+@pytest.mark.parametrize("name", ["cells.nuclei.labels.tif", "cells.recipe.json", "summary.csv"])
+def test_a_folder_in_the_place_of_a_result_is_named_before_the_run(run, folder, name):
+    run("cells.tif", "--prompt", "nuclei")
+    (folder / "out" / name).unlink()
+    (folder / "out" / name).mkdir()
+    before = (folder / "out" / "cells.nuclei.probability.tif").read_bytes()
+    code, said, complaint = run("cells.tif", "--prompt", "nuclei", "--contrast", "0,9")
+    assert (code, said, complaint.count("\n")) == (2, "", 1)
+    assert f"{name} is a folder, where a file is to be written" in complaint
+    assert (folder / "out" / "cells.nuclei.probability.tif").read_bytes() == before
+
+
+def test_channels_of_a_tiff_are_seen_as_colours_by_text_and_by_example(run, folder, tiny_model):
+    channels = ("five.tif", "--channels", "2,0,1", "--contrast", "0,4000")
+    assert run(*channels, "-p", "nuclei", "--support-mask", "mask.tif")[0] == 0
+    colour = np.moveaxis(FIVE[[2, 0, 1]], 0, -1)
+    prompts = ["nuclei", MaskPrompt(colour, MASK, (0, 4000))]
+    expected = Segmenter(tiny_model).probability(colour, prompts, contrast=(0, 4000))
+    for name, values in zip(("nuclei", "example"), expected, strict=True):
+        made = open_image(folder / "out" / f"five.{name}.probability.tif").data
+        np.testing.assert_allclose(made, values, atol=1e-6)
+
+
+def test_a_channel_of_a_tiff_is_the_same_by_plane_and_by_channels(run, folder):
+    run("five.tif", "--channels", "3", "-p", "nuclei")
+    run("five.tif", "--plane", "3", "-p", "nuclei")
+    made = [
+        open_image(folder / "out" / f"five{plane}.nuclei.probability.tif").data
+        for plane in ("", ".plane-3")
+    ]
+    np.testing.assert_array_equal(*made)
+
+
+def test_the_fourth_stain_is_no_alpha(run, folder):
+    tifffile.imwrite(folder / "four.tif", FIVE[:4], metadata={"axes": "CYX"}, ome=True)
+    code, _, complaint = run("four.tif", "-p", "nuclei")
+    assert code == 2
+    assert "has 4 channels; choose one, e.g. --plane 0, or three" in complaint
+
+
+def test_the_package_of_the_command_line_can_be_run(folder):
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "napari_clipseg.cli",
+            "segment",
+            "no-such.tif",
+            "-p",
+            "a",
+            "-o",
+            "b",
+        ],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("napari-clipseg: there is no file no-such.tif")
 
 
 def test_a_support_image_with_nan_is_named_instead_of_the_image(run, folder):

@@ -61,9 +61,36 @@ def test_an_impossible_threshold_is_refused(threshold):
         label(PICTURE, threshold)
 
 
-def test_negative_sizes_are_refused():
-    with pytest.raises(SettingError, match="negative"):
-        label(PICTURE, min_size=-1)
+@pytest.mark.parametrize("name", ["min_size", "fill_holes"])
+@pytest.mark.parametrize("size", [-1, float("nan"), float("inf")])
+def test_sizes_that_are_negative_or_no_numbers_are_refused(name, size):
+    with pytest.raises(SettingError, match=f"{name} must be 0 or more pixels"):
+        label(PICTURE, **{name: size})
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 1.0])
+@pytest.mark.parametrize("shape", [(), (5,), (0,)])
+def test_a_probability_without_rows_and_columns_is_refused(shape, smoothing):
+    with pytest.raises(ImageError, match=r"shape \(\.\.\., H, W\)"):
+        label(np.zeros(shape), smoothing=smoothing)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 1.0])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int64, complex, object])
+def test_what_holds_no_probability_between_0_and_1_is_refused(kind, smoothing):
+    with pytest.raises(ImageError, match="divide one that was stored as uint8 by 255"):
+        label((PICTURE * 255).astype(kind), smoothing=smoothing)
+    assert label((PICTURE * 255).astype(np.uint8) / 255, smoothing=smoothing).any()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_a_mask_is_a_probability_too(smoothing):
+    assert (label(PICTURE > 0.5, smoothing=smoothing) == label(PICTURE)).all()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 1.0])
+def test_half_precision_is_labelled(smoothing):
+    assert label(PICTURE.astype(np.float16), smoothing=smoothing).any()
 
 
 def test_smoothing_removes_specks_and_joins_gaps():

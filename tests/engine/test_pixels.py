@@ -55,6 +55,15 @@ def test_a_constant_image_has_a_window():
     assert whole(Pixels(np.full((3, 4), 7))).max() == 0
 
 
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [(np.float64, 5e-324), (np.float64, 1e-310), (np.float64, 1e308), (np.float32, 1e-40)],
+)
+def test_the_smallest_and_largest_numbers_are_read(kind, value):
+    image = np.eye(20, dtype=kind) * kind(value)
+    np.testing.assert_array_equal(whole(Pixels(image))[..., 0], np.eye(20))
+
+
 def test_large_offsets_keep_their_small_differences():
     image = 1e9 + np.arange(100.0).reshape(10, 10)
     assert len(np.unique(whole(Pixels(image))[..., 0])) > 95

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_clipseg.engine.presence import presence, suggest_threshold
-from napari_clipseg.errors import SettingError
+from napari_clipseg.errors import ImageError, SettingError
 
 
 def image(area, peak=0.98, shape=(100, 100), below=0.2):
@@ -98,7 +98,19 @@ def test_a_perfect_answer_gets_the_middle_and_an_empty_one_the_lowest_threshold(
     _, painted = discs(1, 0)
     assert suggest_threshold(painted.astype(np.float32), painted) == 0.5
     assert suggest_threshold(np.zeros(painted.shape), painted) == 0.05
-    assert suggest_threshold(np.full(painted.shape, np.nan), painted) == 0.05
+
+
+def test_a_probability_without_any_number_suggests_nothing():
+    with pytest.raises(ImageError, match="NaN"):
+        suggest_threshold(np.full((4, 4), np.nan), np.eye(4))
+    values = np.full((4, 4), np.nan)
+    values[0, 0] = 0.8
+    assert 0.05 < suggest_threshold(values, np.eye(4)) < 0.8
+
+
+def test_stored_bytes_suggest_nothing():
+    with pytest.raises(ImageError, match="divide"):
+        suggest_threshold(np.full((4, 4), 200, np.uint8), np.eye(4))
 
 
 def test_nothing_painted_or_another_shape_is_refused():

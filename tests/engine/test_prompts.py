@@ -96,7 +96,14 @@ def test_an_empty_text_is_refused(text):
         TextPrompt(text)
 
 
-@pytest.mark.parametrize("templates", [(), ("a photo",)])
+def test_one_template_may_be_given_alone():
+    alone, listed = (TextPrompt("nuclei", each) for each in ("a {}", ["a {}"]))
+    assert alone == listed == TextPrompt("nuclei", templates=("a {}",))
+    assert hash(alone) == hash(listed)
+    assert alone.sentences() == ["a nuclei"]
+
+
+@pytest.mark.parametrize("templates", [(), "", None, ("a photo",), "a photo", (3,)])
 def test_templates_need_a_place_for_the_phrase(templates):
     with pytest.raises(PromptError, match="template"):
         TextPrompt("nuclei", templates)

@@ -10,6 +10,7 @@ from napari_clipseg.engine.prompts import MaskPrompt, Mix, TextPrompt
 from napari_clipseg.engine.recipe import Recipe
 from napari_clipseg.engine.region import Region
 from napari_clipseg.engine.segmenter import Segmenter
+from napari_clipseg.errors import SettingError
 
 
 def test_a_recipe_survives_json_and_names_everything_that_fixes_a_run(segmenter):
@@ -24,6 +25,37 @@ def test_a_recipe_survives_json_and_names_everything_that_fixes_a_run(segmenter)
     assert content["settings"]["tile"] == 32
     assert "torch" in content["versions"]
     assert len(content["weights"]) == 64
+
+
+def changed(segmenter, **fields):
+    recipe = Recipe.of(segmenter, "nuclei", (0.0, 9.0), 0.4)
+    return json.dumps({**json.loads(recipe.to_json()), **fields})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{}", "misses model, weights, prompts, contrast, threshold, settings, versions;"),
+        ("[]", "it holds list"),
+        ("{", "no recipe"),
+        ("", "no recipe"),
+    ],
+)
+def test_what_is_no_recipe_is_refused_with_what_is_missing(text, words):
+    with pytest.raises(SettingError, match=words):
+        Recipe.from_json(text)
+
+
+@pytest.mark.parametrize("fields", [{"surprise": 1}, {"contrast": [1]}, {"prompts": 3}])
+def test_a_recipe_with_a_wrong_field_is_refused(segmenter, fields):
+    with pytest.raises(SettingError, match="as a run has recorded it"):
+        Recipe.from_json(changed(segmenter, **fields))
+
+
+def test_a_recipe_without_a_job_is_one(segmenter):
+    record = json.loads(changed(segmenter))
+    del record["job"]
+    assert Recipe.from_json(json.dumps(record)).job == {}
 
 
 def test_the_settings_of_a_recipe_make_the_same_segmenter(tiny_model, image):

@@ -154,7 +154,7 @@ def test_features_of_another_origin_are_refused(tiny_model, segmenter, image, tm
         segmenter.encode(image, folder=folder, contrast=(0, 1))
     with pytest.raises(FeaturesInvalid, match="tile and grids"):
         Segmenter(tiny_model, device="cpu", tile=40).open_features(folder)
-    with pytest.raises(FeaturesInvalid, match="no readable features"):
+    with pytest.raises(FeaturesInvalid, match=r"there are no features in .*encode the image first"):
         segmenter.open_features(tmp_path / "missing")
 
 
@@ -240,6 +240,13 @@ def test_segment_returns_one_map_or_one_for_each_prompt(tiny_model, image):
     [
         ({"tile": 30}, SettingError, "multiple of 8"),
         ({"tile": 0}, SettingError, "multiple of 8"),
+        ({"tile": "32"}, SettingError, "tile is a whole number, not '32'"),
+        ({"overlap": 4.5}, SettingError, "overlap is a whole number"),
+        ({"batch": "4"}, SettingError, "batch is a whole number"),
+        ({"batch": None}, SettingError, "batch is a whole number"),
+        ({"zoom": "twice"}, SettingError, "zoom is a number"),
+        ({"zoom": None}, SettingError, "zoom is a number"),
+        ({"zoom": (1.0, "b")}, SettingError, "zoom is a number"),
         ({"overlap": 32}, SettingError, "overlap"),
         ({"zoom": 0}, SettingError, "zoom"),
         ({"batch": 0}, SettingError, "batch"),
@@ -292,6 +299,12 @@ def test_out_of_memory_in_encode_and_decode_is_survived(tiny_model, segmenter, i
     np.testing.assert_allclose(segmenter.probability(image, "nuclei"), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("model", [None, 3, b"starter"])
+def test_what_is_no_model_is_refused(model):
+    with pytest.raises(SettingError, match="a model is its name, a path or a CLIPSeg"):
+        Segmenter(model)
+
+
 def test_other_settings_share_the_loaded_model(tiny_model):
     one = Segmenter(tiny_model, batch=1)
     other = one.with_settings(zoom=2.0)
@@ -301,6 +314,8 @@ def test_other_settings_share_the_loaded_model(tiny_model):
         one.with_settings(zoom=0.0)
     with pytest.raises(SettingError, match="batch"):
         one.with_settings(batch=0)
+    with pytest.raises(SettingError, match="whole number"):
+        one.with_settings(batch="two")
 
 
 def test_a_tile_that_does_not_fit_into_memory_is_said(tiny_model):

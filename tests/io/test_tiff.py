@@ -97,11 +97,42 @@ def test_plane_of_a_stack_is_chosen_by_its_indices(file):
     np.testing.assert_array_equal(open_image(file, (1, 2)).data, STACK[1, 2])
 
 
-@pytest.mark.parametrize("plane", [(), (1,), (2, 0), (0, -1), (0, 0, 0)])
+@pytest.mark.parametrize("plane", [(), (2, 0), (0, -1), (0, 0, 0)])
 def test_wrong_plane_of_a_stack_is_refused_with_the_sizes(file, plane):
     tifffile.imwrite(file, STACK, imagej=True, metadata={"axes": "ZCYX"})
-    with pytest.raises(ImageError, match=r"Z=2 x C=3 .* plane 0,0"):
+    with pytest.raises(ImageError, match=r"Z=2 x C=3 .* plane 0,0, or plane 0 of all channels"):
         open_image(file, plane)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize(
+    ("axes", "plane"), [("CYX", ()), ("YXC", ()), ("ZCYX", (1,)), ("CZYX", (1,)), ("TCZYX", (1, 0))]
+)
+def test_channels_without_an_index_are_the_last_axis(file, axes, plane, compression):
+    sizes = {"C": 5, "Y": 20, "X": 30, "Z": 2, "T": 3}
+    shape = [sizes[axis] for axis in axes]
+    array = np.random.default_rng(0).integers(0, 9, shape, np.uint8)
+    settings = {"photometric": "minisblack", "compression": compression}
+    tifffile.imwrite(file, array, metadata={"axes": axes}, **settings)
+    picture = open_image(file, plane)
+    last = np.moveaxis(array, axes.index("C"), -1)[plane]
+    assert picture.data.shape == (20, 30, 5)
+    np.testing.assert_array_equal(picture.data[3:17, 5:29], last[3:17, 5:29])
+    whole = [*plane]
+    whole.insert(axes.replace("Y", "").replace("X", "").index("C"), 4)
+    np.testing.assert_array_equal(open_image(file, whole).data, last[..., 4])
+
+
+def test_a_plane_that_is_not_there_is_refused_for_all_its_channels_too(file):
+    tifffile.imwrite(file, STACK, imagej=True, metadata={"axes": "ZCYX"})
+    with pytest.raises(ImageError, match="a stack of Z=2 planes and has no plane 2"):
+        open_image(file, (2,))
+
+
+def test_a_single_channel_is_no_axis_of_a_plane(file):
+    metadata = {"axes": "CYX"}
+    tifffile.imwrite(file, GREY[None], photometric="minisblack", metadata=metadata)
+    np.testing.assert_array_equal(open_image(file).data, GREY)
 
 
 def test_plane_of_a_plane_is_refused(file):

@@ -147,6 +147,14 @@ def test_baselines_survive_a_file(deconv, vitseg, tmp_path):
         assert torch.equal(again.logits(pixels, vectors), model.logits(pixels, vectors))
 
 
+def test_a_baseline_with_a_value_that_is_not_finite_is_refused(deconv, tmp_path):
+    name, parameter = next(iter(deconv.decoder.named_parameters()))
+    parameter.data.view(-1)[0] = float("nan")
+    save_baseline(deconv, tmp_path / "model.safetensors", {})
+    with pytest.raises(WeightsInvalid, match=rf"infinite values, first in decoder\.{name}"):
+        load_baseline(tmp_path / "model.safetensors")
+
+
 def test_other_models_are_no_baselines(tiny_config, tmp_path):
     model, path = CLIPSeg(tiny_config()), tmp_path / "model.safetensors"
     with pytest.raises(UnknownName, match="clip-deconv"):

@@ -326,6 +326,18 @@ def test_a_backbone_may_be_openais_state_dict_in_half_precision(model, tmp_path)
     assert_same(loaded, model, atol=0.05, rtol=0)
 
 
+@pytest.mark.parametrize(
+    ("damaged", "named"),
+    [("decoder", "decoder.film_mul.weight"), ("clip", "encoder.clip.visual.conv1.weight")],
+)
+def test_decoders_and_backbones_that_are_not_finite_are_refused(model, tmp_path, damaged, named):
+    model.get_parameter(named).view(-1)[3] = float("nan")
+    torch.save(decoder_of(model), tmp_path / "decoder.pth")
+    save_file(clip_of(model), tmp_path / "clip.safetensors")
+    with pytest.raises(WeightsInvalid, match=f"not finite: {named}"):
+        load_model(tmp_path / "decoder.pth", backbone=tmp_path / "clip.safetensors")
+
+
 def test_a_logit_scale_that_is_kept_as_a_vector_is_read(model, tmp_path):
     clip = clip_of(model)
     clip["logit_scale"] = clip["logit_scale"].reshape(1)

@@ -32,7 +32,7 @@ def weights(model):
 @torch.inference_mode()
 def answers(model, tile):
     """Text vectors, an example's vector and the activations of a tile."""
-    dtype = torch.float32 if model.lowered is None else model.lowered.dtype
+    dtype = torch.float32 if model.kept is None else model.kept.dtype
     with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
         mask = (tile[:, 0] > 0.5).float()
         return model.text_vectors(TEXTS), model.image_vectors(tile, mask), model.reduced(tile)
@@ -67,8 +67,9 @@ def test_a_prompt_leaves_nothing_in_memory(file, tile):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_all_weights_are_named_by_the_hash(file, dtype):
     whole, streamed = load_model(file), load_streamed(file, dtype=dtype)
-    assert streamed.lowered.weights_hash == weights_hash(whole.config, whole.state_dict())
-    assert streamed.lowered.dtype == dtype
+    assert streamed.kept.weights_hash == weights_hash(whole.config, whole.state_dict())
+    assert streamed.kept.dtype == dtype
+    assert "encoder.clip.token_embedding" in streamed.kept.left
 
 
 def test_a_copy_answers_too(file, tile):
@@ -93,9 +94,29 @@ def test_what_is_left_in_the_file_is_checked_when_the_model_is_loaded(file, tiny
         load_streamed(tmp_path / "bad.safetensors")
 
 
+@pytest.mark.parametrize("load", [load_model, load_streamed])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_no_finite_numbers_are_refused_wherever_they_are(
+    load, value, tiny_model, tmp_path
+):
+    model, path = tiny_model(), tmp_path / "bad.safetensors"
+    names = ("encoder.clip.transformer.resblocks.0.mlp.c_fc.weight", "decoder.film_mul.bias")
+    for name in names:
+        model.get_parameter(name).view(-1)[-1] = value
+    save_model(model, path, {})
+    with pytest.raises(WeightsInvalid, match="2 tensors are wrong") as error:
+        load(path)
+    assert all(f"not finite: {name}\n" in str(error.value) for name in names)
+
+
 def test_a_model_that_is_not_whole_is_not_saved(file, tmp_path):
-    with pytest.raises(SettingError, match="load_model"):
-        save_model(load_streamed(file), tmp_path / "b.safetensors", {})
+    path = tmp_path / "b.safetensors"
+    with pytest.raises(SettingError, match="left in their file; load it with load_model") as error:
+        save_model(load_streamed(file), path, {})
+    assert "stored in" not in str(error.value)
+    with pytest.raises(SettingError, match=r"stored in bfloat16 and .* left in their file"):
+        save_model(load_streamed(file, dtype=torch.bfloat16), path, {})
+    assert not path.exists()
 
 
 def test_of_a_pytorch_file_nothing_is_left(tiny_model, tmp_path):
@@ -106,4 +127,4 @@ def test_of_a_pytorch_file_nothing_is_left(tiny_model, tmp_path):
     source, backbone = tmp_path / "decoder.pth", tmp_path / "clip.pth"
     streamed = load_streamed(source, backbone=backbone)
     assert weights(streamed) == weights(load_model(source, backbone=backbone))
-    assert streamed.lowered is None
+    assert streamed.kept is None

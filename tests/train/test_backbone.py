@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from napari_clipseg.errors import WeightsInvalid
 from napari_clipseg.model.clipseg import CLIPSeg
 from napari_clipseg.model.config import ModelConfig
 from napari_clipseg.train.backbone import architecture
@@ -89,6 +90,14 @@ def test_weights_of_another_clip_are_refused(toml, folder):
     other = dataclasses.replace(config.model, clip=wider)
     with pytest.raises(ConfigError, match="does not hold the CLIP"):
         new_model(dataclasses.replace(config, model=other))
+
+
+def test_a_backbone_with_a_value_that_is_not_finite_is_refused(toml, folder):
+    clip = open_clip.CLIP(**TOWER).state_dict()
+    clip["visual.proj"][0, 0] = torch.nan
+    save_file(clip, folder / "open_clip_model.safetensors")
+    with pytest.raises(WeightsInvalid, match=r"infinite values, first in visual\.proj"):
+        new_model(read_config(toml))
 
 
 @pytest.mark.parametrize("film", ["linear", "mlp"])

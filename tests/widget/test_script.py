@@ -271,6 +271,67 @@ def test_a_value_that_means_nothing_to_the_file_but_not_to_the_panel_is_named(
     np.testing.assert_allclose(made, expected.data, atol=2e-3)
 
 
+@pytest.fixture
+def channels(viewer, tmp_path) -> Any:
+    """Open five channels of two slices, from a file that names its axes so."""
+
+    def channels(axes: str) -> Any:
+        pixels = np.random.default_rng(0).integers(0, 255, (2, 5, 70, 90), dtype=np.uint8)
+        path = tmp_path / "channels.tif"
+        tifffile.imwrite(path, pixels, photometric="minisblack", metadata={"axes": axes})
+        (layer,) = viewer.open(str(path), name="channels")
+        viewer.dims.set_point(0, 1)
+        return layer
+
+    return channels
+
+
+@pytest.mark.parametrize("axis", [1, -3])
+@pytest.mark.parametrize("chosen", [(3,), (2, 0, 1)])
+def test_the_command_line_repeats_a_run_on_channels_of_the_file(
+    viewer, channels, tiny_weights, tmp_path, monkeypatch, axis, chosen
+):
+    image, row = channels("ZCYX"), PromptRow(1, "nuclei", threshold=0.4)
+    how = {"channels": chosen, "channel_axis": axis, "contrast": "auto"}
+    text = as_command(viewer, request(image, tiny_weights, row, **how), ResultSettings())
+    assert f"--plane 1 --channels {','.join(map(str, chosen))}" in text
+    (made,) = run_command(text, viewer, tmp_path, monkeypatch)
+    expected, _ = segment_layer(viewer, image, row, model=str(tiny_weights), device="cpu", **how)
+    np.testing.assert_allclose(made, expected.data[1, 0], atol=2e-3)
+
+
+@pytest.mark.parametrize("axes", ["ZTYX", "ZQYX"])
+def test_channels_on_an_axis_that_the_file_calls_otherwise_stand_in_a_comment(
+    viewer, channels, tiny_weights, axes
+):
+    asked = request(
+        channels(axes), tiny_weights, PromptRow(1, "nuclei"), channels=(2, 0, 1), channel_axis=1
+    )
+    *comments, line = as_command(viewer, asked, ResultSettings()).splitlines()
+    assert "# --channels 2,0,1 was meant: it needs a file that calls that axis channels (C)." in (
+        comments
+    )
+    assert "--channels" not in line
+
+
+def test_the_record_of_a_run_is_a_recipe_for_the_command_line(
+    viewer, channels, tiny_weights, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    image, row = channels("ZCYX"), PromptRow(1, "nuclei", threshold=0.4)
+    how = {"channels": (2, 0, 1), "channel_axis": 1}
+    made = segment_layer(viewer, image, row, model=str(tiny_weights), device="cpu", **how)
+    capsys.readouterr()  # the bar of the run
+    for layer in made:
+        (record,) = layer.metadata["napari_clipseg"].values()
+        (tmp_path / "run.json").write_text(record, encoding="utf-8")
+        with pytest.raises(SystemExit) as leaving:
+            main(["segment", "channels.tif", "--recipe", "run.json", "--plane=1", "-o", "again"])
+        assert (leaving.value.code, capsys.readouterr().err) == (0, "")
+        written = tifffile.imread(tmp_path / "again" / "channels.plane-1.nuclei.probability.tif")
+        np.testing.assert_allclose(written, made[0].data[1, 0], atol=2e-3)
+
+
 def test_an_example_that_is_not_painted_yet_is_told(viewer, image):
     rows = (PromptRow(1, example=viewer.add_labels(np.zeros((3, 70, 90), np.uint8), name="empty")),)
     text = as_command(viewer, RunRequest(image, rows), ResultSettings())

@@ -25,8 +25,11 @@ def find_images(given: Sequence[Path], output: Path) -> list[Path]:
     OutputError
         If the results would go into a folder of images.
     """
-    found = [path for each in given for path in _found(each, output)]
-    return list(dict.fromkeys(found)) if len(found) > len(given) else found
+    once: dict[Path, Path] = {}
+    for each in given:
+        for path in _found(each, output):
+            once.setdefault(path.absolute(), path)
+    return list(once.values())
 
 
 def _found(given: Path, output: Path) -> Iterator[Path]:

@@ -15,7 +15,8 @@ LONGEST_NAME = 60
 def stems(job: SegmentJob, image: Path) -> list[str]:
     """Return the name of each prompt's results, without what comes after the prompt's name."""
     names = [_file_name(name) for name in _prompt_names(job)]
-    if len(set(names)) < len(names):
+    # on many disks small and capital letters are the same
+    if len({name.casefold() for name in names}) < len(names):
         names = [f"{number}-{name}" for number, name in enumerate(names, 1)]
     return [f"{_stem(job, image)}.{name}" for name in names]
 

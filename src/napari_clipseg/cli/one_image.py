@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +13,20 @@ import click
 from napari_clipseg.atomic import replace, working_folder
 from napari_clipseg.cli.names import recipe_name, result_names, stems
 from napari_clipseg.cli.progress import summary, watch
+from napari_clipseg.cli.reading import open_picture, prompts_of
 from napari_clipseg.cli.segment import SegmentJob
 from napari_clipseg.engine.allocator import give_back, giving_back
 from napari_clipseg.engine.banded import Found, label_bands
 from napari_clipseg.engine.decoding import TileDone
 from napari_clipseg.engine.labels import LabelSettings
-from napari_clipseg.engine.pixels import Contrast, NotFinite, Pixels
+from napari_clipseg.engine.pixels import Pixels
 from napari_clipseg.engine.prompts import MaskPrompt, Mix, TextPrompt, quoted
 from napari_clipseg.engine.recipe import Recipe
 from napari_clipseg.engine.segmenter import Segmenter
-from napari_clipseg.errors import ImageError
+from napari_clipseg.engine.store import remove_unreadable
 from napari_clipseg.io.feature_folder import FeatureFolder
 from napari_clipseg.io.identity import identity
-from napari_clipseg.io.opening import open_image
-from napari_clipseg.io.picture import NoSuchPlane, Picture, Stack
+from napari_clipseg.io.picture import Picture, Stack
 from napari_clipseg.io.results import FORMATS, Result
 from napari_clipseg.io.rows import Stored, WholeChunks
 
@@ -69,13 +67,8 @@ class ImageRun:
 
     @property
     def reading(self) -> dict[str, Any]:
-        """How the engine reads the image."""
-        job = self.job
-        return {
-            "contrast": job.contrast,
-            "channels": job.channels,
-            "nodata": self.picture.nodata,
-        }
+        """How the engine reads the picture."""
+        return {"contrast": self.job.contrast, "nodata": self.picture.nodata}
 
     def recipe(self, contrast: tuple[float, float], found: Sequence[Found]) -> Recipe:
         """Return the record of this run."""
@@ -103,66 +96,6 @@ class ImageRun:
     def threshold(self) -> float:
         """Probability above which a pixel is found."""
         return self.segmenter.threshold if self.job.threshold is None else self.job.threshold
-
-
-def open_picture(job: SegmentJob, path: Path) -> Picture:
-    """Return an image as a job wants it read."""
-    try:
-        picture = open_image(path, job.plane, job.level)
-    except NoSuchPlane as error:
-        example = f"--plane {error.example}"
-        raise ImageError(f"{error.fault}; choose one, e.g. {example}") from error
-    return picture if job.nodata is None else dataclasses.replace(picture, nodata=job.nodata)
-
-
-def example_of(job: SegmentJob) -> MaskPrompt | None:
-    """Return the example of a job's own support image, None if it has none."""
-    if job.support_image is None or job.support_mask is None:
-        return None
-    try:
-        example = _example(open_image(job.support_image), job.support_mask, "auto")
-        example.pixels().digest()
-    except NotFinite as error:
-        raise ImageError(
-            f"{job.support_image} holds NaN or infinite pixels; replace them in the file, "
-            "or give another --support-image"
-        ) from error
-    return example
-
-
-@contextmanager
-def naming(run: ImageRun) -> Iterator[None]:
-    """Tell of pixels that are no numbers by the name of the file and by the option for them."""
-    try:
-        yield
-    except NotFinite as error:
-        nodata = run.picture.nodata
-        said = nodata is not None and math.isnan(nodata)
-        advice = "" if said else "add --nodata nan if NaN means that there is no data, or "
-        kinds = "infinite" if said else "NaN or infinite"
-        raise ImageError(
-            f"{run.path} holds {kinds} pixels; {advice}replace them in the file"
-        ) from error
-
-
-def prompts_of(
-    job: SegmentJob, picture: Picture, example: MaskPrompt | None
-) -> Sequence[TextPrompt | MaskPrompt | Mix]:
-    """Return the prompts of a job for a picture, to which a support mask alone belongs."""
-    texts = [TextPrompt(text, job.template) for text in job.prompt]
-    if job.support_mask is None:
-        return texts
-    example = example or _example(picture, job.support_mask, job.contrast)
-    if job.mix is None:
-        return [*texts, example]
-    return [Mix(text, example, job.mix) for text in texts]
-
-
-def _example(support: Picture, mask: Path, contrast: Contrast) -> MaskPrompt:
-    painted = open_image(mask).data
-    if painted.ndim == 3:
-        raise ImageError(f"{mask}: a support mask is a grey image, not one in colour")
-    return MaskPrompt(support.data, painted, contrast, nodata=support.nodata)
 
 
 def found_before(run: ImageRun) -> list[Found] | None:
@@ -217,9 +150,10 @@ def _tiles(run: ImageRun, out: WholeChunks) -> Iterator[TileDone]:
         "weights": recipe.weights,
         "settings": recipe.settings,
         "file": recipe.job["file"],
-        "reading": str((run.reading, job.plane, job.level)),
+        "reading": str((run.reading, job.plane, job.level, job.channels)),
     }
     folder = kept.place(name, origin, run.segmenter.feature_bytes(run.picture.shape))
+    remove_unreadable(folder)
     return run.segmenter.run(data, run.prompts, out, folder=folder, **run.reading)
 
 

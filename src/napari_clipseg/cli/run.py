@@ -14,16 +14,8 @@ import click
 from napari_clipseg.atomic import atomic_path, writable_folder
 from napari_clipseg.cli.inputs import find_images
 from napari_clipseg.cli.names import recipe_name, result_names
-from napari_clipseg.cli.one_image import (
-    ImageRun,
-    JobRun,
-    example_of,
-    found_before,
-    naming,
-    open_picture,
-    prompts_of,
-    segment_image,
-)
+from napari_clipseg.cli.one_image import ImageRun, JobRun, found_before, segment_image
+from napari_clipseg.cli.reading import example_of, naming, open_picture, prompts_of
 from napari_clipseg.cli.segment import SegmentJob, SomeFailed
 from napari_clipseg.engine.allocator import give_back, share_arenas
 from napari_clipseg.engine.banded import Found
@@ -82,6 +74,7 @@ def _run(job: SegmentJob) -> None:
             writable_folder(folder)
     shared = JobRun(job, _segmenter(job), example)
     _warn_of_unknown(job, shared.segmenter)
+    _say_what_is_not_repeated(job, shared.segmenter)
     if len(images) == 1:
         _summarise(job, [_segment(shared, images[0])])
         return
@@ -120,6 +113,12 @@ def _warn_of_unknown(job: SegmentJob, segmenter: Segmenter) -> None:
             click.echo(f"napari-clipseg: {knowledge}", err=True)
 
 
+def _say_what_is_not_repeated(job: SegmentJob, segmenter: Segmenter) -> None:
+    if job.recipe is not None:
+        for remark in job.recipe.remarks(job, segmenter):
+            click.echo(f"{job.recipe.path}: {remark}", err=True)
+
+
 def _tried(shared: JobRun, path: Path) -> Outcome:
     """Return how an image went, whatever happens to it."""
     started = time.perf_counter()
@@ -134,7 +133,7 @@ def _tried(shared: JobRun, path: Path) -> Outcome:
 def _segment(shared: JobRun, path: Path) -> Outcome:
     started = time.perf_counter()
     run = ImageRun.of(shared, path)
-    with naming(run):
+    with naming(path, run.picture):
         found = found_before(run) if shared.job.resume else None
         status = "done" if found is None else "skipped"
         found = segment_image(run) if found is None else found
@@ -168,10 +167,27 @@ def _check_inputs(job: SegmentJob, images: Sequence[Path]) -> None:
         for path in images
         for name in (*result_names(job, path), recipe_name(job, path))
     ]
-    twice = [file for file, count in Counter(files).items() if count > 1]
-    if twice:
-        raise OutputError(f"two images would both be written to {twice[0]}; run them one by one")
     inputs = {path.resolve() for path in (*images, *support)}
     for file in files:
         if file.resolve() in inputs:
             raise OutputError(f"{file} is an input and would be replaced; choose another folder")
+    _check_names(job, files)
+
+
+def _check_names(job: SegmentJob, files: Sequence[Path]) -> None:
+    """Refuse results that would replace each other, or of whose name there is a folder."""
+    # on many disks small and capital letters are the same
+    counts = Counter(str(file).casefold() for file in files)
+    twice = [file for file in files if counts[str(file).casefold()] > 1]
+    if twice:
+        raise OutputError(
+            f"two images would both be written to {twice[0]}; run them one by one, each with an "
+            "--output of its own"
+        )
+    for file in (*files, job.output / SUMMARY):
+        if file.exists() and file.is_dir() != (file.suffix == ".zarr"):
+            kind, wanted = ("folder", "file") if file.is_dir() else ("file", "folder")
+            raise OutputError(
+                f"{file} is a {kind}, where a {wanted} is to be written; rename it, or choose "
+                "another --output"
+            )

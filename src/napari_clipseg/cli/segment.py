@@ -20,7 +20,7 @@ from napari_clipseg.cli.options import (
     as_channels,
     as_plane,
 )
-from napari_clipseg.cli.recipe_file import RECIPE
+from napari_clipseg.cli.recipe_file import Recipe
 from napari_clipseg.engine.templates import PLAIN
 
 SHARE, COUNT = Finite(0, 1), click.IntRange(0)
@@ -43,6 +43,7 @@ class SegmentJob:
     """
 
     images: Annotated[tuple[Path, ...], argument("IMAGE...", nargs=-1, required=True)]
+    recipe: Recipe
     prompt: Annotated[
         tuple[str, ...], option("What to find; repeatable.", "-p", multiple=True, metavar="TEXT")
     ]
@@ -89,7 +90,7 @@ class SegmentJob:
         float,
         option(
             "Sigma in pixels of a Gaussian on the probability before the threshold.",
-            type=Finite(0),
+            type=Finite(0, 50),
             default=0.0,
         ),
     ]
@@ -119,7 +120,8 @@ class SegmentJob:
     plane: Annotated[
         tuple[int, ...],
         option(
-            "Plane of a stack: an index for each axis before height and width, first is 0.",
+            "Plane of a stack: an index for each axis before height and width, first is 0; none "
+            "for that of channels if --channels chooses them.",
             type=as_plane,
             default="",
             show_default=False,
@@ -130,7 +132,8 @@ class SegmentJob:
     channels: Annotated[
         tuple[int, ...] | None,
         option(
-            "One channel as grey or three as red, green, blue; first is 0.",
+            "One channel as grey or three as red, green, blue, first is 0; of an axis that the "
+            "file calls channels or colours.",
             type=as_channels,
             metavar="INDEX[,INDEX,INDEX]",
         ),
@@ -190,6 +193,8 @@ class SegmentJob:
             raise click.UsageError("--support-image needs --support-mask")
         if self.mix is not None and (not self.prompt or self.support_mask is None):
             raise click.UsageError("--mix needs both --prompt and --support-mask")
+        if self.template != PLAIN and not self.prompt:
+            raise click.UsageError("--template needs --prompt")
         if self.features_budget is not None and self.features is None:
             raise click.UsageError("--features-budget needs --features")
         if (self.format, self.probability) == ("tiff", "float16"):
@@ -209,7 +214,3 @@ def segment(job: SegmentJob) -> None:
     from napari_clipseg.cli.run import run_job
 
     run_job(job)
-
-
-# no field of the job: it only sets the defaults of the other options
-segment.params.insert(0, RECIPE)

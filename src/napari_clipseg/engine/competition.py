@@ -11,7 +11,13 @@ import numpy.typing as npt
 from scipy.special import logit
 from skimage import measure
 
-from napari_clipseg.engine.labels import LabelSettings, all_missing, holes, read_rows
+from napari_clipseg.engine.labels import (
+    LabelSettings,
+    all_missing,
+    check_probability,
+    holes,
+    read_rows,
+)
 from napari_clipseg.errors import SettingError
 
 EDGE = 1e-7
@@ -178,6 +184,7 @@ def _checked(probability: Any, contestants: Sequence[Contestant]) -> tuple[int, 
             f"{len(contestants)} contestants need a probability of shape "
             f"({len(contestants)}, H, W) and at least one prompt, not {shape}"
         )
+    check_probability(probability)
     return shape[0], shape[1], shape[2]
 
 

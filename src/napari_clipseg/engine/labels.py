@@ -36,7 +36,8 @@ class LabelSettings:
     Raises
     ------
     SettingError
-        If the threshold is no number in [0, 1], or a size or the smoothing is negative.
+        If the threshold is no number in [0, 1], or a size or the smoothing is negative or no
+        number.
     """
 
     threshold: float = 0.5
@@ -47,8 +48,9 @@ class LabelSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= 1:
             raise SettingError(f"the threshold must lie between 0 and 1, not {self.threshold}")
-        if self.min_size < 0 or self.fill_holes < 0:
-            raise SettingError("min_size and fill_holes cannot be negative")
+        for name, size in (("min_size", self.min_size), ("fill_holes", self.fill_holes)):
+            if not (isfinite(size) and size >= 0):
+                raise SettingError(f"{name} must be 0 or more pixels, not {size}")
         if not (isfinite(self.smoothing) and self.smoothing >= 0):
             raise SettingError(f"smoothing must be 0 or more pixels, not {self.smoothing}")
 
@@ -71,7 +73,8 @@ def label(
     Parameters
     ----------
     probability : array-like (..., H, W)
-        Probability in [0, 1]; all axes are connected. NaN is background.
+        Probability in [0, 1], of floating point or boolean; all axes are connected. NaN is
+        background.
     threshold : float
         A pixel belongs to an object where its probability is greater.
     min_size : int
@@ -90,12 +93,14 @@ def label(
     Raises
     ------
     SettingError
-        If the threshold is no number in [0, 1], or a size or the smoothing is negative.
+        If the threshold is no number in [0, 1], or a size or the smoothing is negative or no
+        number.
     ImageError
-        If all pixels are NaN.
+        If all pixels are NaN, or the array has no rows and columns or holds whole numbers.
     """
     settings = LabelSettings(threshold, min_size, fill_holes, smoothing)
     values = np.asarray(probability)
+    check_probability(values)
     if values.size and np.isnan(values).all():
         raise all_missing()
     if smoothing:
@@ -107,6 +112,28 @@ def label(
     if min_size > 1:
         objects = _without_small(objects, min_size)
     return np.asarray(objects, np.int32)
+
+
+def check_probability(probability: Any) -> None:
+    """Refuse an array (..., H, W) that holds no probability; only its type and shape are read.
+
+    Raises
+    ------
+    ImageError
+        If it has fewer than two axes, or whole numbers: those that were stored as 255 times the
+        probability would all be above the threshold.
+    """
+    kind, axes = np.dtype(probability.dtype), len(probability.shape)
+    if kind.kind not in "fb":
+        raise ImageError(
+            f"a probability is of floating point numbers between 0 and 1, not of {kind}; divide "
+            "one that was stored as uint8 by 255"
+        )
+    if axes < 2:
+        raise ImageError(
+            f"a probability has the shape (..., H, W), not {tuple(probability.shape)}; give an "
+            "array with rows and columns"
+        )
 
 
 def read_rows(probability: Any, rows: tuple[int, int], smoothing: float) -> npt.NDArray[Any]:
@@ -132,7 +159,9 @@ def read_rows(probability: Any, rows: tuple[int, int], smoothing: float) -> npt.
     top, end = max(rows[0] - reach, 0), min(rows[1] + reach, probability.shape[-2])
     values = np.asarray(probability[(*other, slice(top, end), slice(None))])
     sigma, missing = (*(0.0 for _ in other), smoothing, smoothing), np.isnan(values)
-    filled = np.where(missing, 0, values)
+    # scipy smooths neither booleans, as numbers, nor numbers of 16 or 128 bits
+    smoothable = np.float64 if values.itemsize > 4 else np.float32
+    filled = np.where(missing, 0, values).astype(smoothable, copy=False)
     smooth = ndimage.gaussian_filter(filled, sigma, mode="nearest", truncate=REACH)
     smooth[missing] = np.nan
     return np.asarray(smooth[..., rows[0] - top : rows[1] - top, :])
@@ -141,8 +170,8 @@ def read_rows(probability: Any, rows: tuple[int, int], smoothing: float) -> npt.
 def all_missing() -> ImageError:
     """Return the error of a probability without any number."""
     return ImageError(
-        "every pixel of the probability is NaN, so nothing can be labelled; "
-        "run the segmentation before labelling its result"
+        "every pixel of the probability is NaN: there is no result in it; run the segmentation "
+        "before you use its result"
     )
 
 

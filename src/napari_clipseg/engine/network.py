@@ -22,7 +22,7 @@ from napari_clipseg.engine.visual_prompt import prompt_image, separate_objects
 from napari_clipseg.errors import SettingError
 from napari_clipseg.model.clipseg import CLIPSeg
 from napari_clipseg.model.learned import Learned
-from napari_clipseg.model.precision import lower, weights_hash
+from napari_clipseg.model.precision import lower, type_name, weights_hash
 
 CPU_CACHE_BYTES = 8 << 20
 """The decoder's widest tensor should stay in the cache of a CPU: 1.5 times as fast."""
@@ -80,9 +80,9 @@ class Network:
     @cached_property
     def weights_hash(self) -> str:
         """SHA-256 over the configuration and the names and values of all weights."""
-        lowered = self._model.lowered
-        if lowered is not None:
-            return lowered.weights_hash
+        kept = self._model.kept
+        if kept is not None:
+            return kept.weights_hash
         return weights_hash(self.config, self._model.state_dict())
 
     def staged(self, rgb: Tensor) -> Tensor:
@@ -167,13 +167,14 @@ class Network:
 
     def _store_lowered(self) -> None:
         """Store the weights of linear layers in the precision, if they are not already."""
-        lowered = self._model.lowered
-        if lowered is None and self.precision != torch.float32:
-            self._model.lowered = lower(self._model, self.config, self.precision)
-        elif lowered is not None and lowered.dtype != self.precision:
+        kept = self._model.kept
+        if kept is None and self.precision != torch.float32:
+            self._model.kept = lower(self._model, self.config, self.precision)
+        elif kept is not None and kept.dtype != self.precision:
+            stored, wanted = type_name(kept.dtype), type_name(self.precision)
             raise SettingError(
-                f"the model is stored in {lowered.dtype} and cannot compute in {self.precision}; "
-                "load it in float32 or in that type"
+                f"the model is stored in {stored} and cannot compute in {wanted}; load it in "
+                f"{wanted}"
             )
 
     def _encode(self, rgb: Tensor) -> Tensor:

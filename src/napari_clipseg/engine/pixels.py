@@ -93,7 +93,7 @@ class Pixels:
         raw = self._raw(box)
         values = raw.values.astype(np.result_type(raw.values.dtype, np.float32))
         values -= low
-        values *= 1 / (high - low)
+        values /= high - low  # its reciprocal would overflow where the window is very narrow
         np.clip(values, 0, 1, out=values)
         values[~raw.valid] = 0
         rgb = values.astype(np.float32, copy=False)

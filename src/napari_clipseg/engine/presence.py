@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from skimage import measure
 
+from napari_clipseg.engine.labels import all_missing, check_probability
 from napari_clipseg.engine.prompts import quoted
 from napari_clipseg.errors import SettingError
 
@@ -123,8 +124,11 @@ def suggest_threshold(probability: npt.ArrayLike, mask: npt.ArrayLike) -> float:
     ------
     SettingError
         If nothing is painted or the shapes differ.
+    ImageError
+        If all pixels are NaN, or the probability holds whole numbers.
     """
     values, painted = np.asarray(probability), np.asarray(mask) != 0
+    check_probability(values)
     if values.shape != painted.shape or values.ndim != 2:
         raise SettingError(
             f"the probability has the shape {values.shape}, what is painted {painted.shape}; "
@@ -132,6 +136,8 @@ def suggest_threshold(probability: npt.ArrayLike, mask: npt.ArrayLike) -> float:
         )
     if not painted.any():
         raise SettingError("nothing is painted; paint over at least one object first")
+    if np.isnan(values).all():
+        raise all_missing()
     near = _nearby(painted)
     inside = np.sort(np.nan_to_num(values[painted]))
     around = np.sort(np.nan_to_num(values[near & ~painted]))

@@ -35,25 +35,30 @@ class TextPrompt:
     ----------
     text : str
         What to find, as one would say it: "nuclei".
-    templates : tuple of str
-        Sentences with ``{}`` in the place of the phrase; the vectors of all are averaged.
+    templates : str or sequence of str
+        Sentences with ``{}`` in the place of the phrase; the vectors of all are averaged. Kept
+        as a tuple.
 
     Raises
     ------
     PromptError
-        If the text is blank or a template has no ``{}``.
+        If the text is blank, or a template is no text or has no ``{}``.
     """
 
     text: str
     templates: tuple[str, ...] = PLAIN
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.text, str) or not self.text.strip():
+    def __init__(self, text: str, templates: str | Sequence[str] = PLAIN) -> None:
+        if not isinstance(text, str) or not text.strip():
             raise PromptError('the prompt is empty; say what to find, e.g. "nuclei"')
-        if not self.templates:
+        if not templates:
             raise PromptError("There is no template: give at least one, such as '{}'.")
+        object.__setattr__(self, "text", text)
+        object.__setattr__(
+            self, "templates", (templates,) if isinstance(templates, str) else tuple(templates)
+        )
         for each in self.templates:
-            if "{}" not in each:
+            if not isinstance(each, str) or "{}" not in each:
                 raise PromptError(f"A template needs {{}} for the phrase: {each!r} has none.")
 
     @property

@@ -12,6 +12,7 @@ from napari_clipseg.engine.competition import Contestant
 from napari_clipseg.engine.labels import LabelSettings
 from napari_clipseg.engine.prompts import MaskPrompt, Mix, Prompt, TextPrompt, as_prompts
 from napari_clipseg.engine.region import Region
+from napari_clipseg.errors import SettingError
 
 if TYPE_CHECKING:
     from napari_clipseg.engine.segmenter import Segmenter
@@ -119,10 +120,33 @@ class Recipe:
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
-        """Return the record that :meth:`to_json` wrote."""
-        fields = json.loads(text)
-        low, high = fields["contrast"]
-        return cls(**{**fields, "contrast": (low, high), "prompts": tuple(fields["prompts"])})
+        """Return the record that :meth:`to_json` wrote.
+
+        Raises
+        ------
+        SettingError
+            If the text is no such record; fields that are missing or unknown are named.
+        """
+        try:
+            fields = json.loads(text)
+            _check_names(fields)
+            low, high = fields["contrast"]
+            return cls(**{**fields, "contrast": (low, high), "prompts": tuple(fields["prompts"])})
+        except (TypeError, ValueError) as error:
+            raise SettingError(
+                f"the text is no recipe: {error}; give one as a run has recorded it"
+            ) from error
+
+
+def _check_names(fields: Any) -> None:
+    if not isinstance(fields, dict):
+        raise TypeError(f"it holds {type(fields).__name__}, not fields with names")
+    known = [each.name for each in dataclasses.fields(Recipe)]
+    missing = [name for name in known if name not in fields and name != "job"]
+    unknown = [name for name in fields if name not in known]
+    for fault, names in (("misses", missing), ("has the unknown", unknown)):
+        if names:
+            raise ValueError(f"it {fault} {', '.join(names)}")
 
 
 def _describe_text(prompt: TextPrompt) -> dict[str, Any]:

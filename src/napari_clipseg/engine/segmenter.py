@@ -25,9 +25,9 @@ from napari_clipseg.engine.knowledge import Knowledge, Lexicon
 from napari_clipseg.engine.network import Network
 from napari_clipseg.engine.pixels import Contrast, Pixels
 from napari_clipseg.engine.prompts import Prompt
-from napari_clipseg.engine.store import DiskStore, valid_folder
-from napari_clipseg.engine.tiling import plan_tiles
-from napari_clipseg.engine.validity import Valid, find_valid, open_valid
+from napari_clipseg.engine.store import DiskStore, stored_valid
+from napari_clipseg.engine.tiling import as_zooms, plan_tiles, whole_number
+from napari_clipseg.engine.validity import Valid, find_valid
 from napari_clipseg.errors import SettingError
 from napari_clipseg.model.catalog import DEFAULT_MODEL
 from napari_clipseg.model.checkpoint import load_model
@@ -92,10 +92,10 @@ class Segmenter:
         self.model_name = "in memory" if isinstance(model, CLIPSeg) else str(model)
         self._network = Network(_owned(model, precision), device, precision)
         config = self._network.config
-        self.tile = config.tile if tile is None else tile
-        self.overlap = self.tile // 4 if overlap is None else overlap
-        self.zoom = _zooms(zoom)
-        self.batch, self.window, self.precision = batch, window, precision
+        self.tile = config.tile if tile is None else whole_number("tile", tile)
+        self.overlap = self.tile // 4 if overlap is None else whole_number("overlap", overlap)
+        self.zoom, self.batch = as_zooms(zoom), whole_number("batch", batch)
+        self.window, self.precision = window, precision
         self._storage = choose_precision(storage or precision)
         if self.tile < config.patch or self.tile % config.patch:
             raise SettingError(f"the tile must be a multiple of {config.patch}, not {self.tile}")
@@ -147,9 +147,9 @@ class Segmenter:
         """
         other = copy.copy(self)
         if zoom is not None:
-            other.zoom = _zooms(zoom)
+            other.zoom = as_zooms(zoom)
         if batch is not None:
-            other.batch = batch
+            other.batch = whole_number("batch", batch)
         other._check()
         return other
 
@@ -202,7 +202,7 @@ class Segmenter:
             If the folder cannot be written.
         """
         pixels = Pixels(image, contrast=contrast, channels=channels, nodata=nodata)
-        kept = None if folder is None else open_valid(valid_folder(Path(folder)))
+        kept = None if folder is None else stored_valid(Path(folder))
         tiled = self._tiled(pixels.shape, kept or find_valid(pixels))
         return new_features(tiled, pixels, self._storage, folder)
 
@@ -290,7 +290,7 @@ class Segmenter:
             If there are none, they are damaged, or another model or other tiles made them.
         """
         store = DiskStore(Path(folder))
-        valid = open_valid(valid_folder(Path(folder)))
+        valid = stored_valid(Path(folder))
         return stored_features(self._tiled(stored_shape(store), valid), store)
 
     def feature_bytes(self, shape: tuple[int, int]) -> int:
@@ -308,13 +308,13 @@ class Segmenter:
         return TiledNetwork(self._network, plan, self.tile, self.batch, self.window, valid)
 
 
-def _zooms(zoom: float | Sequence[float]) -> tuple[float, ...]:
-    return tuple(float(each) for each in (zoom if isinstance(zoom, Sequence) else [zoom]))
-
-
 def _owned(model: str | Path | CLIPSeg, precision: str) -> CLIPSeg:
     """Return a model whose weights may be stored in another precision."""
+    if not isinstance(model, str | Path | CLIPSeg):
+        raise SettingError(
+            f"a model is its name, a path or a CLIPSeg in memory, not {type(model).__name__}"
+        )
     if not isinstance(model, CLIPSeg):
         return load_model(model, dtype=choose_precision(precision))
-    changes = precision != "float32" and model.lowered is None
+    changes = precision != "float32" and model.kept is None
     return copy.deepcopy(model) if changes else model

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,11 +15,13 @@ from torch import Tensor
 from zarr.codecs import Crc32cCodec
 
 from napari_clipseg.engine.companies import Companies
-from napari_clipseg.engine.validity import Valid
+from napari_clipseg.engine.validity import Valid, open_valid
 from napari_clipseg.errors import FeaturesInvalid, OutputError
 
 _BITS = {torch.float32: torch.int32, torch.float16: torch.int16, torch.bfloat16: torch.int16}
 _DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in _BITS}
+_VALID = "valid"
+"""Folder in that of a store which says which pixels hold data, where not all do."""
 
 
 class FeatureStore(Protocol):
@@ -91,18 +94,18 @@ class DiskStore:
     Raises
     ------
     FeaturesInvalid
-        If there is no such array.
+        If there is no such array or it cannot be read.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        try:
+        if not folder.exists():
+            raise FeaturesInvalid(f"there are no features in {folder}: encode the image first")
+        with _readable(folder):
             self._array: Any = zarr.open_array(folder, mode="r+")
-            self.origin: dict[str, Any] = json.loads(str(self._array.attrs["origin"]))
+            self.origin = dict(json.loads(str(self._array.attrs["origin"])))
             self._dtype = _DTYPES[str(self._array.attrs["dtype"])]
-        except (OSError, KeyError, ValueError) as error:
-            raise FeaturesInvalid(f"{folder} holds no readable features: {error}") from error
-        self.companies = Companies(folder / "companies")
+            self.companies = Companies(folder / "companies")
 
     @property
     def nbytes(self) -> int:
@@ -140,9 +143,39 @@ class DiskStore:
         return torch.from_numpy(bits).view(self._dtype)
 
 
-def valid_folder(folder: Path) -> Path:
-    """Return where a store in a folder keeps which pixels hold data, if not all do."""
-    return folder / "valid"
+def stored_valid(folder: Path) -> Valid | None:
+    """Return which pixels hold data as a store in a folder keeps it, None if it keeps nothing.
+
+    Raises
+    ------
+    FeaturesInvalid
+        If it cannot be read.
+    """
+    with _readable(folder):
+        return open_valid(folder / _VALID)
+
+
+def remove_unreadable(folder: Path) -> None:
+    """Remove a folder, if it is there, that holds no readable features: they are made again."""
+    if not folder.exists():
+        return
+    try:
+        DiskStore(folder)
+        stored_valid(folder)
+    except FeaturesInvalid:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    # what zarr raises for a damaged file depends on where the damage is
+    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+        raise FeaturesInvalid(
+            f"{folder} holds no readable features ({error}). If features were kept there, remove "
+            "that folder: it is only a cache, and they are made again. Otherwise give another one."
+        ) from error
 
 
 def create_store(
@@ -207,7 +240,7 @@ def _create(
             },
         )
         if valid is not None:
-            valid.save(valid_folder(part))
+            valid.save(part / _VALID)
         part.rename(folder)
     except OSError as error:
         raise OutputError(f"features cannot be written to {folder}: {error}") from error

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from napari_clipseg.engine.pixels import Box
 from napari_clipseg.errors import SettingError
@@ -99,6 +101,30 @@ def plan_tiles(
     grids = tuple(_grid(shape, tile, overlap, zoom) for zoom in zooms)
     tiles = [each for index, grid in enumerate(grids) for each in _tiles(index, grid)]
     return TilePlan(grids, tuple(sorted(tiles, key=lambda each: (each.box[:2], each.grid))))
+
+
+def as_zooms(zoom: float | Sequence[float]) -> tuple[float, ...]:
+    """Return one zoom or several as numbers.
+
+    Raises
+    ------
+    SettingError
+        If one is no number.
+    """
+    several = isinstance(zoom, Sequence) and not isinstance(zoom, str)
+    given: Sequence[Any] = zoom if several else [zoom]  # type: ignore[assignment]
+    try:
+        return tuple(float(each) for each in given)
+    except (TypeError, ValueError) as error:
+        raise SettingError(f"the zoom is a number or a list of numbers, not {zoom!r}") from error
+
+
+def whole_number(name: str, number: int) -> int:
+    """Return the number of a setting, or raise :class:`SettingError` where it is none."""
+    try:
+        return operator.index(number)
+    except TypeError as error:
+        raise SettingError(f"the {name} is a whole number, not {number!r}") from error
 
 
 def _grid(shape: tuple[int, int], tile: int, overlap: int, zoom: float) -> TileGrid:

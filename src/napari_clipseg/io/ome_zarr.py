@@ -62,8 +62,7 @@ def open_zarr(path: Path, plane: Sequence[int], level: int) -> Picture:
     axes = "".join(names).upper()
     if len(axes) != array.ndim or not {"Y", "X"} <= set(axes):
         raise ImageError(f"{path} names its axes {names}, which do not fit an image")
-    shown = axes.replace("C", "S") if len(plane) == len(axes.replace("C", "")) - 2 else axes
-    view = Stack(path, array, shown).plane(plane)
+    view = Stack(path, array, axes).plane(plane)
     return Picture(view, _pixel_size(image, dataset, axes), axes)
 
 

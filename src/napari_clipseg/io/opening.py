@@ -31,8 +31,7 @@ def open_image(path: Path, plane: Sequence[int] = (), level: int = 0) -> Picture
         Pillow reads; the last are read whole.
     plane : sequence of int
         One index for each axis of the file before height and width; none where there is only
-        one plane.
-        Without an index for the channels of an OME-Zarr, all of them are the last axis.
+        one plane. Without an index for the channels (axis C), all of them are the last axis.
     level : int
         Of a pyramid, 0 is the finest.
 

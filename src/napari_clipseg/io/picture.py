@@ -119,11 +119,14 @@ class NoSuchPlane(ImageError):
         What is wrong, without what to do.
     example : str
         Indices that are possible, with commas.
+    of_all_channels : str, optional
+        Such indices without that of the channels, None where that is not possible.
     """
 
-    def __init__(self, fault: str, example: str) -> None:
-        super().__init__(f"{fault}; choose one, e.g. plane {example}")
-        self.fault, self.example = fault, example
+    def __init__(self, fault: str, example: str, of_all_channels: str | None) -> None:
+        also = "" if of_all_channels is None else f", or plane {of_all_channels} of all channels"
+        super().__init__(f"{fault}; choose one, e.g. plane {example}{also}")
+        self.fault, self.example, self.of_all_channels = fault, example, of_all_channels
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -147,7 +150,8 @@ class Stack:
     def plane(self, indices: Sequence[int]) -> PlaneView:
         """Return a plane by an index for each axis but Y, X and S, in the file's order.
 
-        Without indices it is the only plane, if there is no more than one.
+        Without indices it is the only plane, if there is no more than one. Where only the index
+        of an axis C is missing, its channels are the last axis of the plane.
 
         Raises
         ------
@@ -160,11 +164,34 @@ class Stack:
         counts = [self.source.shape[self.axes.index(axis)] for axis in leading]
         if not indices and set(counts) == {1}:
             indices = [0] * len(counts)
+        if self._may_show_channels and len(indices) == len(leading) - 1:
+            shown = self.axes.replace("C", "S")
+            return dataclasses.replace(self, axes=shown).plane(indices)
         if len(indices) != len(leading) or not all(
             0 <= index < count for index, count in zip(indices, counts, strict=True)
         ):
-            raise _refused(self.path, dict(zip(leading, counts, strict=True)), indices)
+            raise self._refused(dict(zip(leading, counts, strict=True)), indices)
         return PlaneView(self, dict(zip(leading, indices, strict=True)))
+
+    @property
+    def _may_show_channels(self) -> bool:
+        return "C" in self.axes and "S" not in self.axes
+
+    def _refused(self, counts: Mapping[str, int], indices: Sequence[int]) -> ImageError:
+        """Return why so many planes along each axis have none of these indices."""
+        if not counts:
+            return ImageError(
+                f"{self.path}: the image is a single plane, so no plane can be chosen"
+            )
+        sizes = " x ".join(
+            str(count) if axis in UNNAMED_AXES else f"{axis}={count}"
+            for axis, count in counts.items()
+        )
+        given = f" and has no plane {','.join(map(str, indices))}" if indices else ""
+        fault = f"{self.path}: the image is a stack of {sizes} planes{given}"
+        example = ["0"] * len(counts)
+        without = ",".join(example[1:]) if self._may_show_channels and len(counts) > 1 else None
+        return NoSuchPlane(fault, ",".join(example), without)
 
 
 class PlaneView:
@@ -210,16 +237,33 @@ class PlaneView:
         return self[0 : self.shape[0], 0 : self.shape[1]].astype(dtype or self.dtype)
 
 
-def _refused(path: Path, counts: Mapping[str, int], indices: Sequence[int]) -> ImageError:
-    """Return why a stack with so many planes along each axis has none of these indices."""
-    if not counts:
-        return ImageError(f"{path}: the image is a single plane, so no plane can be chosen")
-    sizes = " x ".join(
-        str(count) if axis in UNNAMED_AXES else f"{axis}={count}" for axis, count in counts.items()
-    )
-    given = f" and has no plane {','.join(map(str, indices))}" if indices else ""
-    fault = f"{path}: the image is a stack of {sizes} planes{given}"
-    return NoSuchPlane(fault, ",".join("0" for _ in counts))
+class ChannelView:
+    """Some channels of an array, of which only boxes are read.
+
+    Parameters
+    ----------
+    data : array-like (H, W) or (H, W, C)
+    channels : sequence of int
+        Those that are left, in their new order.
+
+    Attributes
+    ----------
+    chunks : tuple of int
+        As of :class:`PlaneView`; a chunk holds all channels that are left.
+    """
+
+    def __init__(self, data: Any, channels: Sequence[int]) -> None:
+        self._data, self._channels = data, list(channels)
+        self.shape: tuple[int, ...] = (*data.shape[:2], len(self._channels))
+        self.ndim, self.dtype = 3, np.dtype(data.dtype)
+        self.chunks = tuple(getattr(data, "chunks", ()))[:2]
+
+    def __getitem__(self, box: tuple[slice, slice]) -> npt.NDArray[Any]:
+        values = np.asarray(self._data[box])
+        return (values[..., None] if values.ndim == 2 else values)[..., self._channels]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return self[0 : self.shape[0], 0 : self.shape[1]].astype(dtype or self.dtype)
 
 
 def chosen_level(path: Path, count: int, level: int) -> int:

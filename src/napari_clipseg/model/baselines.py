@@ -21,6 +21,7 @@ from napari_clipseg.model import files
 from napari_clipseg.model.checkpoint import save_model
 from napari_clipseg.model.clipseg import CLIPSeg
 from napari_clipseg.model.config import VIT_B_16, ModelConfig
+from napari_clipseg.model.fitted import is_finite
 
 NETWORK = "network"
 """Key of a weights file's metadata that says which of :data:`BASELINES` it holds."""
@@ -141,7 +142,8 @@ def load_baseline(path: str | Path) -> CLIPSeg:
     Raises
     ------
     WeightsInvalid
-        If the file is damaged or was not written by :func:`save_baseline`.
+        If the file is damaged, holds values that are not finite or was not written by
+        :func:`save_baseline`.
     """
     file = files.read_file(Path(path))
     kind = BASELINES.get(file.metadata.get(NETWORK, ""))
@@ -153,6 +155,12 @@ def load_baseline(path: str | Path) -> CLIPSeg:
         model.load_state_dict(dict(file.tensors))
     except RuntimeError as error:
         raise WeightsInvalid(f"{path} does not fit its configuration: {error}") from error
+    wrong = [name for name, tensor in model.state_dict().items() if not is_finite(tensor)]
+    if wrong:
+        raise WeightsInvalid(
+            f"{path} holds NaN or infinite values, first in {wrong[0]}: copy it again, or train "
+            "the baseline anew"
+        )
     return model.eval().requires_grad_(False)
 
 

@@ -16,7 +16,6 @@ from napari_clipseg.model.files import Checkpoint, LazyTensors, TensorFile
 from napari_clipseg.model.fitted import FittedWeights
 from napari_clipseg.model.layouts import FORMAT, VERSION, read_layout
 from napari_clipseg.model.learned import Learned
-from napari_clipseg.model.precision import WeightsDigest
 from napari_clipseg.model.streamed import prompt_modules, stream
 from napari_clipseg.model.weights import locate
 
@@ -61,7 +60,7 @@ def load_model(
         If a file that is needed is not on this machine; the message says how to get it.
     WeightsInvalid
         If a file is damaged, altered or does not hold such a model; all missing, surplus and
-        misshapen tensors are named.
+        misshapen tensors, and those with values that are not finite, are named.
     UnknownName
         If there is no model of that name.
     SettingError
@@ -150,10 +149,10 @@ def save_model(
         If the weights are stored in reduced precision or were left in their file: what is not
         there cannot be written.
     """
-    if model.lowered is not None:
+    if model.kept is not None:
         raise SettingError(
-            f"the model does not hold all weights in float32 (it is stored in "
-            f"{model.lowered.dtype}); load it with load_model, in float32, to save it"
+            f"the model does not hold all its weights in float32: {model.kept}; load it with "
+            "load_model, in float32, to save it"
         )
     own = {"format": FORMAT, "version": str(VERSION), "config": model.config.to_json()}
     if model.learned is not None:
@@ -192,11 +191,10 @@ def build(checkpoint: Checkpoint, path: Path, dtype: torch.dtype = torch.float32
     Raises
     ------
     WeightsInvalid
-        If tensors are missing, surplus, misshapen or not of floating point.
+        If tensors are missing, surplus, misshapen, not of floating point or not finite.
     """
     model = _empty(checkpoint.config, path)
-    digest = None if dtype == torch.float32 else WeightsDigest(checkpoint.config)
-    weights = FittedWeights(model, dtype, digest)
+    weights = FittedWeights(model, dtype)
     _check(weights.take(checkpoint.state), path)
     return _filled(model, weights)
 
@@ -220,8 +218,7 @@ def build_streamed(
     if not (isinstance(state, LazyTensors) and state.stored):
         return build(checkpoint, path, dtype)
     model = _empty(checkpoint.config, path)
-    weights = FittedWeights(model, dtype, WeightsDigest(checkpoint.config))
-    weights.left = tuple(f"{name}." for name in prompt_modules(model))
+    weights = FittedWeights(model, dtype, prompt_modules(model))
     _check(weights.take(state), path)
     stream(model, state, dtype)
     return _filled(model, weights)
@@ -229,7 +226,7 @@ def build_streamed(
 
 def _filled(model: CLIPSeg, weights: FittedWeights) -> CLIPSeg:
     model.load_state_dict(weights.values, assign=True)
-    model.lowered = weights.lowered()
+    model.kept = weights.kept()
     return model.eval().requires_grad_(False)
 
 
@@ -239,7 +236,8 @@ def _check(problems: list[str], path: Path) -> None:
     named = "\n".join(problems[:_NAMED])
     more = f"\n... and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
     raise WeightsInvalid(
-        f"{path} does not fit its configuration, {len(problems)} tensors are wrong:\n"
+        f"{path} does not hold the weights of its configuration, {len(problems)} tensors are "
+        f"wrong:\n"
         f"{named}{more}\nThe file is damaged, was altered or belongs to another model: "
         "fetch or copy it again."
     )

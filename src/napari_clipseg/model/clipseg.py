@@ -11,7 +11,7 @@ from napari_clipseg.model.config import IMAGENET_MEAN, IMAGENET_STD, ModelConfig
 from napari_clipseg.model.decoder import Decoder
 from napari_clipseg.model.encoder import Encoder
 from napari_clipseg.model.learned import Learned
-from napari_clipseg.model.precision import Lowered
+from napari_clipseg.model.precision import Kept
 
 
 class CLIPSeg(nn.Module):
@@ -28,14 +28,14 @@ class CLIPSeg(nn.Module):
     decoder : Decoder
     learned : Learned or None
         The phrases it was trained with; None where its file does not say.
-    lowered : Lowered or None
-        How the weights of its linear layers are stored; None for float32.
+    kept : Kept or None
+        How its weights are kept; None where it holds all of them in float32.
     """
 
     mean: Tensor
     std: Tensor
     learned: Learned | None = None
-    lowered: Lowered | None = None
+    kept: Kept | None = None
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
 import torch
 from torch import Tensor
 
 from napari_clipseg.model.clipseg import CLIPSeg
-from napari_clipseg.model.precision import Lowered, WeightsDigest, linear_names
+from napari_clipseg.model.precision import Kept, WeightsDigest, linear_names, type_name
 
 
 class FittedWeights:
@@ -21,23 +22,22 @@ class FittedWeights:
         Asks for them; only types and shapes are read.
     dtype : torch.dtype
         In which those of linear layers are stored.
-    digest : WeightsDigest, optional
-        Gets all of them in float32.
+    left : iterable of str
+        Names of modules whose weights are checked and not taken.
 
     Attributes
     ----------
     values : dict of str to Tensor
         What was taken.
-    left : tuple of str
-        How the names begin of what is checked and not taken.
     """
 
-    def __init__(self, model: CLIPSeg, dtype: torch.dtype, digest: WeightsDigest | None) -> None:
+    def __init__(self, model: CLIPSeg, dtype: torch.dtype, left: Iterable[str] = ()) -> None:
         self.values: dict[str, Tensor] = {}
-        self.left: tuple[str, ...] = ()
         self._wanted: Mapping[str, Tensor] = model.state_dict()
         self._linear: AbstractSet[str] = linear_names(model)
-        self._dtype, self._digest = dtype, digest
+        self._dtype, self._left = dtype, tuple(left)
+        whole = dtype == torch.float32 and not self._left
+        self._digest = None if whole else WeightsDigest(model.config)
 
     def take(self, state: Mapping[str, Tensor]) -> list[str]:
         """Take what fits; return one line for each tensor that is not as the model wants it."""
@@ -47,9 +47,11 @@ class FittedWeights:
         misfits = [line for name in names if (line := self._take(name, state[name]))]
         return missing + surplus + misfits
 
-    def lowered(self) -> Lowered | None:
-        """Return how the weights are stored, None if all are kept in float32."""
-        return None if self._digest is None else Lowered(self._dtype, self._digest.hexdigest())
+    def kept(self) -> Kept | None:
+        """Return how the weights are kept, None if all of them are taken in float32."""
+        if self._digest is None:
+            return None
+        return Kept(self._dtype, self._digest.hexdigest(), self._left)
 
     def _take(self, name: str, tensor: Tensor) -> str | None:
         wanted = self._wanted[name]
@@ -57,12 +59,20 @@ class FittedWeights:
             tensor = tensor.reshape(())
         if _describe(tensor) != _describe(wanted):
             return f"misshapen: {name} is {_describe(tensor)}, not {_describe(wanted)}"
+        if not is_finite(tensor):
+            return f"not finite: {name}"
         if self._digest is not None:
             self._digest.add(name, tensor)
-        if not name.startswith(self.left):
+        if not name.startswith(tuple(f"{module}." for module in self._left)):
             self.values[name] = tensor.to(self._dtype) if name in self._linear else tensor
         return None
 
 
+def is_finite(tensor: Tensor) -> bool:
+    """Return whether no value is NaN or infinite, without memory for every value."""
+    # NaN is passed on to both ends; isfinite on all values takes 15 times as long
+    return not tensor.numel() or all(math.isfinite(end) for end in torch.aminmax(tensor))
+
+
 def _describe(tensor: Tensor) -> str:
-    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
+    return f"{tuple(tensor.shape)} {type_name(tensor.dtype)}"

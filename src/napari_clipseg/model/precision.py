@@ -17,19 +17,35 @@ from napari_clipseg.model.config import ModelConfig
 
 
 @dataclass(frozen=True, slots=True)
-class Lowered:
-    """How a model is stored that does not hold all its weights in float32.
+class Kept:
+    """How a model keeps its weights that does not hold all of them in float32.
 
     Parameters
     ----------
     dtype : torch.dtype
         Of the weights of its linear layers.
     weights_hash : str
-        Of all weights in float32: it names them, not how they are stored.
+        Of all weights in float32: it names them, not how they are kept.
+    left : tuple of str
+        Names of the modules whose weights were left in their file.
     """
 
     dtype: torch.dtype
     weights_hash: str
+    left: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return what is not held in float32, for a sentence about the model."""
+        lowered = self.dtype != torch.float32
+        parts = [f"its linear layers are stored in {type_name(self.dtype)}"] if lowered else []
+        if self.left:
+            parts.append(f"the weights of {len(self.left)} of its modules were left in their file")
+        return " and ".join(parts)
+
+
+def type_name(dtype: torch.dtype) -> str:
+    """Return what a person calls a type: "float32"."""
+    return str(dtype).removeprefix("torch.")
 
 
 def weights_hash(config: ModelConfig, weights: Mapping[str, Tensor]) -> str:
@@ -70,7 +86,7 @@ def linear_names(model: nn.Module) -> frozenset[str]:
     )
 
 
-def lower(model: nn.Module, config: ModelConfig, dtype: torch.dtype) -> Lowered:
+def lower(model: nn.Module, config: ModelConfig, dtype: torch.dtype) -> Kept:
     """Store the linear layers of a model in another type, one tensor after the other.
 
     Parameters
@@ -83,12 +99,12 @@ def lower(model: nn.Module, config: ModelConfig, dtype: torch.dtype) -> Lowered:
 
     Returns
     -------
-    Lowered
+    Kept
         What the model is to carry from now on.
     """
-    lowered = Lowered(dtype, weights_hash(config, model.state_dict()))
+    kept = Kept(dtype, weights_hash(config, model.state_dict()))
     store_linear(model, dtype)
-    return lowered
+    return kept
 
 
 def store_linear(model: nn.Module, dtype: torch.dtype) -> None:

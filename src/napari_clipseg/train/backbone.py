@@ -10,7 +10,9 @@ from typing import Any
 import open_clip
 from torch import nn
 
+from napari_clipseg.errors import WeightsInvalid
 from napari_clipseg.model.files import read_file
+from napari_clipseg.model.fitted import is_finite
 from napari_clipseg.model.weights import locate
 from napari_clipseg.train.config import ConfigError
 
@@ -67,7 +69,7 @@ def load_clip(clip: nn.Module, source: str) -> None:
     Raises
     ------
     WeightsNotFound, WeightsInvalid
-        If there is no such file or it is damaged.
+        If there is no such file, it is damaged or holds values that are not finite.
     ConfigError
         If it holds another network.
     """
@@ -82,6 +84,12 @@ def load_clip(clip: nn.Module, source: str) -> None:
         raise ConfigError(
             f"{file.path} does not hold the CLIP that [model] describes: {len(wrong)} tensors are "
             f"missing, surplus or of another shape, the first are {', '.join(wrong[:3])}"
+        )
+    diverged = [name for name, value in tensors.items() if not is_finite(value)]
+    if diverged:
+        raise WeightsInvalid(
+            f"{file.path} holds NaN or infinite values, first in {diverged[0]}: fetch or copy it "
+            "again"
         )
     clip.load_state_dict(tensors)
 

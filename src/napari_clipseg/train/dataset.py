@@ -22,6 +22,9 @@ from napari_clipseg.train.config import ConfigError, DataConfig
 INDEX = "INDEX.json"
 """Name of the list of data sets in a data folder."""
 
+BACKGROUND = 1 << 6
+"""Bit of the pixels that show none of a picture's concepts, where those are called background."""
+
 UNLABELLED = 1 << 7
 """Bit of the pixels that teach nothing."""
 
@@ -137,7 +140,7 @@ class DataSet:
                 concepts.append(Concept(name, phrases, 0))
         background = self.config.background.get(self.name, [])
         if background:
-            concepts.append(Concept("background", tuple(background), name_rest(bits, 1 << 6)))
+            concepts.append(Concept("background", tuple(background), name_rest(bits, BACKGROUND)))
         lacking = self.config.lacks.get(self.name, {})
         concepts += [Concept(name, tuple(words), 0) for name, words in lacking.items()]
         if self.name in self.config.unlabelled:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Layer
 
+    from napari_clipseg.io.picture import Picture
+
 OUTPUT = "results"
 """Folder that the command line writes to."""
 
@@ -89,6 +91,9 @@ def _limits_of_image(viewer: Viewer, request: RunRequest) -> Iterator[str]:
         yield "The whole plane is done there, not only the region."
     if request.channels is not None and not isinstance(request.channels[0], int):
         yield "Colours made of several layers need one file that holds them all."
+    elif request.channels is not None and not _file_shows_channels(viewer, request):
+        given = ",".join(map(str, request.channels))
+        yield f"--channels {given} was meant: it needs a file that calls that axis channels (C)."
 
 
 def _limits_of_prompts(viewer: Viewer, request: RunRequest) -> Iterator[str]:
@@ -161,7 +166,7 @@ def _image(viewer: Viewer, request: RunRequest) -> Iterator[str]:
     if request.contrast == AS_DISPLAYED and not image.rgb and request.channels is None:
         low, high = image.contrast_limits
         yield f"--contrast={float(low)!r},{float(high)!r}"
-    if request.channels is not None and isinstance(request.channels[0], int):
+    if request.channels is not None and _file_shows_channels(viewer, request):
         yield from ("--channels", ",".join(map(str, request.channels)))
     yield from _nodata(viewer, request)
 
@@ -175,14 +180,29 @@ def _nodata(viewer: Viewer, request: RunRequest) -> Iterator[str]:
 
 
 def _file_has_nodata(viewer: Viewer, request: RunRequest) -> bool:
-    assert request.image is not None, "the caller has looked"
-    if request.image.source.path is None:
+    picture = _picture(viewer, request)
+    return picture is not None and picture.nodata is not None
+
+
+def _file_shows_channels(viewer: Viewer, request: RunRequest) -> bool:
+    """Return whether the command line finds the channels of an axis of the image in its file."""
+    image, picture = request.image, _picture(viewer, request)
+    assert image is not None, "the caller has looked"
+    if request.channel_axis is None or picture is None:
         return False
-    plane = _plane(viewer, request) or ()
+    return tuple(picture.data.shape[2:]) == (image.data.shape[request.channel_axis],)
+
+
+def _picture(viewer: Viewer, request: RunRequest) -> Picture | None:
+    """Return what the command line reads of the file, None where it cannot or there is none."""
+    image = request.image
+    assert image is not None, "the caller has looked"
+    if image.source.path is None:
+        return None
     try:
-        return open_image(Path(request.image.source.path), plane, request.level).nodata is not None
-    except ClipSegError:
-        return False
+        return open_image(Path(image.source.path), _plane(viewer, request) or (), request.level)
+    except (ClipSegError, OSError):
+        return None
 
 
 def _example_files(viewer: Viewer, request: RunRequest) -> tuple[str, ...]:
@@ -210,18 +230,24 @@ def _labels(request: RunRequest, results: ResultSettings) -> Iterator[str]:
 
 
 def _plane(viewer: Viewer, request: RunRequest) -> tuple[int, ...] | None:
-    """Return the index of the plane that is shown, None where the last two axes do not span it."""
-    image = request.image
+    """Return the index of the plane that is shown, without that of an axis of channels.
+
+    None where the last two of the other axes do not span it.
+    """
+    image, channel_axis = request.image, request.channel_axis
     assert image is not None, "the caller has looked"
     try:
         plane = shown_plane(viewer, image)
     except ClipSegError:
         return None
-    hidden = plane.index[:-2]
-    if plane.axes != (image.ndim - 2, image.ndim - 1) or None in hidden:
+    axes = list(range(image.ndim))
+    if channel_axis is not None:
+        del axes[channel_axis]
+    if plane.axes != tuple(axes[-2:]):
         return None
-    kept = [axis for axis in range(len(hidden)) if axis != request.channel_axis]
-    return tuple(int(hidden[axis] or 0) for axis in kept)
+    return tuple(
+        index for axis, index in enumerate(plane.index) if axis in axes and index is not None
+    )
 
 
 def _file(layer: Layer, otherwise: str) -> str:

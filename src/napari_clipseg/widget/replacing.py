@@ -32,10 +32,13 @@ class PlaneStack:
     ----------
     shape : (int, int, int)
         (0,) without planes.
+    dtype : numpy.dtype
+        float32.
     """
 
     def __init__(self, planes: Sequence[Map]) -> None:
         self._planes = tuple(planes)
+        self.dtype = np.dtype(np.float32)
         self.shape: tuple[int, ...] = (len(planes), *(planes[0].shape if planes else ()))
 
     def __getitem__(self, place: tuple[slice, ...]) -> Map:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_clipseg.train.dataset import Scene, name_rest
+from napari_clipseg.train.dataset import BACKGROUND, Scene, name_rest
 from napari_clipseg.train.generated import shapes
 from napari_clipseg.train.generated.canvas import SIDE, Field, camera, random_ellipse, scene
 from napari_clipseg.train.generated.shapes import Mask, blurred, smooth_noise
@@ -22,7 +22,7 @@ def fluorescence(rng: np.random.Generator) -> Scene:
         bits[mask] |= 1 << index
         light = np.maximum(light, field[..., None] * tints[index])
     named = {name: 1 << shown.index(name) if name in shown else 0 for name in draw}
-    return scene(camera(rng, light), bits, {**named, "background": name_rest(bits, 1 << 6)})
+    return scene(camera(rng, light), bits, {**named, "background": name_rest(bits, BACKGROUND)})
 
 
 def membranes(rng: np.random.Generator) -> Scene:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_clipseg.train.dataset import Scene, name_rest
+from napari_clipseg.train.dataset import BACKGROUND, Scene, name_rest
 from napari_clipseg.train.generated import shapes
 from napari_clipseg.train.generated.canvas import SIDE, Field, random_ellipse, scene, to_uint8
 from napari_clipseg.train.generated.shapes import Mask, blurred, smooth_noise
@@ -46,7 +46,7 @@ def _stained(
     light = rng.uniform(0.8, 1.0) * np.exp(-density)
     light += rng.normal(0, rng.uniform(0.003, 0.02), light.shape)
     bits = nuclei.astype(np.uint8)
-    named = {"stained-nucleus": 1, "background": name_rest(bits, 1 << 6)}
+    named = {"stained-nucleus": 1, "background": name_rest(bits, BACKGROUND)}
     return scene(to_uint8(light), bits, named)
 
 
@@ -67,7 +67,7 @@ def phase_contrast(rng: np.random.Generator) -> Scene:
     grey += rng.normal(0, rng.uniform(0.005, 0.03), grey.shape)
     bits = found.astype(np.uint8)
     light = np.repeat(grey[..., None], 3, 2)
-    return scene(to_uint8(light), bits, {"cell": 1, "background": name_rest(bits, 1 << 6)})
+    return scene(to_uint8(light), bits, {"cell": 1, "background": name_rest(bits, BACKGROUND)})
 
 
 def _fibres(rng: np.random.Generator) -> Field:
