@@ -6,7 +6,8 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from napari_clipseg.errors import ClipSegError, EngineError, OutOfMemory, OutputError
+from napari_clipseg.engine.pixels import NotFinite
+from napari_clipseg.errors import ClipSegError, EngineError, ImageError, OutOfMemory, OutputError
 
 NO_MEMORY = (
     "There is not enough memory for this run: choose a smaller region or fewer prompts at once, "
@@ -15,6 +16,12 @@ NO_MEMORY = (
 NO_DISK = (
     "The disk is full, so the encoded image could not be kept: free some space, choose a smaller "
     "region, or allow more memory for encoded images so that it need not go to disk."
+)
+
+INFINITE = (
+    "The image holds infinite pixels. In napari's console, layer.data = "
+    "numpy.where(numpy.isfinite(layer.data), layer.data, numpy.nan) makes gaps of them, which are "
+    "left out."
 )
 
 
@@ -37,6 +44,8 @@ def translated() -> Iterator[None]:
 def _translation(error: Exception) -> Exception:
     if isinstance(error, OutputError | OSError) and _disk_is_full(error):
         return OutputError(NO_DISK)
+    if isinstance(error, NotFinite):  # NaN alone is taken for gaps here
+        return ImageError(INFINITE)
     if isinstance(error, ClipSegError):
         return error
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
