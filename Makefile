@@ -43,10 +43,10 @@ DATA ?= data
 TRAINING := src/napari_clipseg/train
 STAGES := runs/language/text-tower.safetensors runs/starter/model.safetensors \
 	runs/second/model.safetensors runs/third/model.safetensors runs/fourth/model.safetensors \
-	runs/fifth/model.safetensors runs/sixth/model.safetensors
+	runs/fifth/model.safetensors runs/sixth/model.safetensors runs/seventh/model.safetensors
 
 starter: $(STAGES) | .venv/.installed
-	$(BIN)/python -m napari_clipseg.evaluate.card runs/sixth/model.safetensors \
+	$(BIN)/python -m napari_clipseg.evaluate.card runs/seventh/model.safetensors \
 		--data '$(DATA)' --output runs/card
 
 runs/language/text-tower.safetensors: | .venv/.installed
@@ -70,6 +70,9 @@ runs/fifth/model.safetensors: | runs/fourth/model.safetensors
 
 runs/sixth/model.safetensors: | runs/fifth/model.safetensors
 	$(BIN)/napari-clipseg train $(TRAINING)/starter-sixth.toml --data '$(DATA)' --output $(@D) --resume
+
+runs/seventh/model.safetensors: | runs/sixth/model.safetensors
+	$(BIN)/napari-clipseg train $(TRAINING)/starter-seventh.toml --data '$(DATA)' --output $(@D) --resume
 
 .venv/.installed: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install -qq --disable-pip-version-check -e .

@@ -17,8 +17,8 @@ from napari_clipseg.io.demo import demo_image
 SIDE = 4096
 PROMPTS = ("nuclei", "background", "cells", "red blood cells", "nucleoli")
 LONG_GAP = 0.1
-BEAT_MS = 5
-"""Milliseconds between two signs of life of the event loop."""
+BEAT_MS = 20
+"""Milliseconds between two signs of life of the event loop; more of them would take its time."""
 
 REST_SECONDS = 5.0
 """Between two prompts, so that none pays for what the one before left to be drawn."""
@@ -68,11 +68,12 @@ class Person:
         self.viewer.close()
 
     def _until(self, holds: Callable[[], bool]) -> None:
+        from qtpy.QtCore import QEventLoop
         from qtpy.QtWidgets import QApplication
 
+        waiting = QEventLoop.ProcessEventsFlag.WaitForMoreEvents
         while not holds():
-            QApplication.processEvents()
-            time.sleep(0.001)
+            QApplication.processEvents(waiting)  # as an application waits: not at work meanwhile
 
     def _note(self) -> None:
         now = time.perf_counter()

@@ -30,7 +30,7 @@ from napari_clipseg.train.config import DataConfig, read_config
 from napari_clipseg.train.dataset import MICRO, read_entries, read_index
 from napari_clipseg.train.readers.folder import read_folder
 
-STARTER = Path(str(files("napari_clipseg.train"))) / "starter-sixth.toml"
+STARTER = Path(str(files("napari_clipseg.train"))) / "starter-seventh.toml"
 """Training whose data sets are asked unless another is named."""
 
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
