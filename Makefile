@@ -53,26 +53,18 @@ runs/language/text-tower.safetensors: | .venv/.installed
 	$(BIN)/pip install -qq --disable-pip-version-check -e '.[train]'
 	$(BIN)/python -m napari_clipseg.train.language --data '$(DATA)' --output $@
 
+# each stage goes on from the weights of the one before
 runs/starter/model.safetensors: | runs/language/text-tower.safetensors
-	$(BIN)/napari-clipseg train $(TRAINING)/starter.toml --data '$(DATA)' --output $(@D) --resume
-
 runs/second/model.safetensors: | runs/starter/model.safetensors
-	$(BIN)/napari-clipseg train $(TRAINING)/starter-second.toml --data '$(DATA)' --output $(@D) --resume
-
 runs/third/model.safetensors: | runs/second/model.safetensors
-	$(BIN)/napari-clipseg train $(TRAINING)/starter-third.toml --data '$(DATA)' --output $(@D) --resume
-
 runs/fourth/model.safetensors: | runs/third/model.safetensors
-	$(BIN)/napari-clipseg train $(TRAINING)/starter-fourth.toml --data '$(DATA)' --output $(@D) --resume
-
 runs/fifth/model.safetensors: | runs/fourth/model.safetensors
-	$(BIN)/napari-clipseg train $(TRAINING)/starter-fifth.toml --data '$(DATA)' --output $(@D) --resume
-
 runs/sixth/model.safetensors: | runs/fifth/model.safetensors
-	$(BIN)/napari-clipseg train $(TRAINING)/starter-sixth.toml --data '$(DATA)' --output $(@D) --resume
-
 runs/seventh/model.safetensors: | runs/sixth/model.safetensors
-	$(BIN)/napari-clipseg train $(TRAINING)/starter-seventh.toml --data '$(DATA)' --output $(@D) --resume
+
+runs/%/model.safetensors:
+	$(BIN)/napari-clipseg train $(TRAINING)/$(patsubst starter-starter,starter,starter-$*).toml \
+		--data '$(DATA)' --output $(@D) --resume
 
 .venv/.installed: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install -qq --disable-pip-version-check -e .

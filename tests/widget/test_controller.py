@@ -346,7 +346,9 @@ def test_planes_without_the_region_are_left_out(bench, cells):
     assert bench.layer("(labels)").data.any(axis=(1, 2)).tolist() == [True, True, False]
 
 
-def test_a_cancelled_second_run_gives_back_the_first_result(bench, cells):
+@pytest.fixture
+def replaced(bench, cells):
+    """A result that a second run is replacing: its layer, its values and its book of before."""
     image = bench.viewer.add_image(cells)
     bench.run(image)
     layer = bench.layer("(probability)")
@@ -354,6 +356,11 @@ def test_a_cancelled_second_run_gives_back_the_first_result(bench, cells):
     bench.hold(1)
     bench.start(image, zoom=2.0)
     bench.until(lambda: not layer.metadata[METADATA_KEY])
+    return layer, before, book
+
+
+def test_a_cancelled_second_run_gives_back_the_first_result(bench, replaced):
+    layer, before, book = replaced
     bench.controller.cancel()
     bench.engine.gate.set()
     bench.is_idle()
@@ -522,14 +529,8 @@ def test_closing_during_a_run_leaves_no_worker_and_says_nothing_more(bench, cell
     assert bench.engine.computed < 4
 
 
-def test_closing_during_a_second_run_gives_back_the_first_result_with_its_recipe(bench, cells):
-    image = bench.viewer.add_image(cells)
-    bench.run(image)
-    layer = bench.layer("(probability)")
-    before, book = layer.data.copy(), dict(layer.metadata[METADATA_KEY])
-    bench.hold(1)
-    bench.start(image, zoom=2.0)
-    bench.until(lambda: not layer.metadata[METADATA_KEY])
+def test_closing_during_a_second_run_gives_back_the_first_result_with_its_recipe(bench, replaced):
+    layer, before, book = replaced
     bench.controller.close()
     bench.engine.gate.set()
     bench.until(lambda: not WorkerBase._worker_set)

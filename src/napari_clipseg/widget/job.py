@@ -65,11 +65,10 @@ which larger ones gain nothing. The starter's small tiles are a third faster fou
 
 BRIEF_SECONDS = 4.0
 """A run that only decodes, and for less time, is shown when it is done, and until then has all
-cores: what would be drawn meanwhile, and the core for it, would make it twice as long."""
+cores: to draw it meanwhile would make it twice as long."""
 
 SAY_SECONDS = 0.05
-"""Between two words to the GUI thread, which takes time from the work to hear them: the starter
-decodes a thousand tiles a second."""
+"""Between two words to the GUI thread: the starter decodes a thousand tiles a second."""
 
 Load: TypeAlias = "Callable[[ModelChoice], Segmenter]"
 """How a segmenter of zoom 1 is made."""
@@ -139,7 +138,7 @@ def load_segmenter(choice: ModelChoice) -> Segmenter:
 
 
 def perform(job: Job, load: Load) -> Generator[Event]:
-    """Do a run and say what happens, often enough for whoever watches.
+    """Do a run and say what happens, often enough to be watched.
 
     Raises
     ------
@@ -210,7 +209,7 @@ class _Worker:
         yield PlaneBegun(task, features, on_disk, remark_on(task.image, features))
         prompts = [self.job.prompts[n] for n in anew]
         try:
-            yield from self._parts(task, features, prompts, made.out)
+            yield from self._segment(task, features, prompts, made.out)
         except Exception:
             yield PlaneDropped(task, made.restore())
             raise
@@ -222,7 +221,7 @@ class _Worker:
         receipts = receipts_of(task, features, anew)
         yield PlaneDone(task, features, _with_regions(recipes, task, made.extends), receipts)
 
-    def _parts(
+    def _segment(
         self, task: PlaneTask, features: Features, prompts: Sequence[AnyPrompt], out: PlaneStack
     ) -> Generator[Progress]:
         """Segment what is asked for of a plane, first what the person is looking at."""
