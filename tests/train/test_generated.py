@@ -117,10 +117,44 @@ def test_living_cells_have_borders_that_are_seen():
         assert inside.any() and steps[border].mean() > 1.2 * steps[far].mean()
 
 
-def test_membranes_separate_the_cells():
-    for scene in made("membranes", 4):
+@pytest.mark.parametrize("name", ["membranes", "neuropil"])
+def test_membranes_separate_the_cells(name):
+    for scene in made(name, 4):
         wall, inside = (scene.mask(concept) for concept in scene.concepts[:2])
         assert (wall ^ inside).all()
+        assert ndimage.label(inside)[1] > 3
+
+
+def test_electron_micrographs_show_dark_membranes_and_dark_mitochondria_inside_the_cells():
+    darker = []
+    for scene in made("neuropil"):
+        named = {concept.name: scene.mask(concept) for concept in scene.concepts}
+        grey, inside = scene.image[..., 0], named["cell-interior"]
+        assert grey[named["cell-membrane"]].mean() < grey[inside].mean() - 10
+        body = named["mitochondrion"]
+        assert inside[body].all()
+        if body.any():
+            darker.append(grey[body].mean() < grey[inside & ~body].mean())
+    assert len(darker) > 3 and np.mean(darker) > 0.7
+
+
+@pytest.mark.parametrize("name", ["retina", "fundus"])
+def test_vessels_of_the_eye_are_thin_and_darker_than_what_is_beside_them(name):
+    for scene in made(name):
+        vessels = scene.bits == 1
+        beside = ndimage.binary_dilation(vessels, iterations=3) & ~vessels
+        green = scene.image[..., 1].astype(float)
+        assert 0 < vessels.mean() < 0.5
+        assert green[vessels].mean() < green[beside & (scene.image.sum(-1) > 30)].mean()
+
+
+def test_suburbs_have_grey_streets_that_trees_hang_over_and_no_house_on_a_street():
+    for scene in made("suburb"):
+        named = {concept.name: scene.mask(concept) for concept in scene.concepts}
+        colour = scene.image[named["road"]].mean(0)
+        assert np.ptp(colour) < 0.2 * colour.mean()
+        assert named["building"].any()
+        assert sum(mask.astype(int) for mask in named.values()).max() == 1
 
 
 def test_a_mosaic_shows_each_tile_where_its_mask_is():

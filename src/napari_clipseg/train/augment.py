@@ -11,6 +11,7 @@ from PIL import Image
 from scipy import ndimage
 
 from napari_clipseg.train.dataset import UNLABELLED, Concept, Scene
+from napari_clipseg.train.stain import restained
 
 SCALES = (0.5, 2.0)
 """Smallest and largest magnification of a training square."""
@@ -20,6 +21,9 @@ _NATIVE = 0.35
 
 _ON_OBJECT = 0.8
 """Share of the squares that are cut so that they show some of the concept asked for."""
+
+_RESTAINED = 0.6
+"""Share of the squares of stained tissue that are shown in other stains."""
 
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -93,7 +97,9 @@ def _box(
 
 
 def _lit(rng: np.random.Generator, rgb: NDArray[np.float32], scene: Scene) -> NDArray[np.float32]:
-    """Return RGB in [0, 1]: window, gamma, colour, inversion, blur and noise."""
+    """Return RGB in [0, 1]: stain, window, gamma, colour, inversion, blur and noise."""
+    if scene.stained and rng.random() < _RESTAINED:
+        rgb = restained(rng, rgb)
     low, high = _window(rng, scene)
     image = np.clip((rgb - low) / (high - low), 0, 1)
     if rng.random() < 0.4:

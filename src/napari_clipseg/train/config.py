@@ -38,8 +38,9 @@ class DataConfig:
     unlabelled : tuple of str
         Sets in which a pixel without any concept was left out by the annotator and teaches
         nothing.
-    upright, invertible : tuple of str
-        Sets that may not be turned (up is up), and grey sets that may be inverted.
+    upright, invertible, stained : tuple of str
+        Sets that may not be turned (up is up), grey sets that may be inverted, and photographs
+        of tissue that may be shown in other stains.
     skip : mapping of str to list of str
         Concepts that are left out: set -> concepts.
     lacks : mapping of str to mapping
@@ -58,6 +59,7 @@ class DataConfig:
     unlabelled: tuple[str, ...] = ()
     upright: tuple[str, ...] = ()
     invertible: tuple[str, ...] = ()
+    stained: tuple[str, ...] = ()
     skip: Mapping[str, list[str]] = dataclasses.field(default_factory=dict)
     lacks: Mapping[str, Mapping[str, list[str]]] = dataclasses.field(default_factory=dict)
     absent: Mapping[str, list[str]] = dataclasses.field(default_factory=dict)

@@ -68,8 +68,8 @@ class Scene:
         ``"micro"``, ``"outdoor"``, ``"mosaic"`` or ``"plain"``: decides which words are absent.
     window : (float, float)
         Contrast window of the whole picture; (0, 255) for colour.
-    upright, invertible : bool
-        Whether it may not be turned, and whether it may be inverted.
+    upright, invertible, stained : bool
+        Whether it may not be turned, may be inverted, and may be shown in other stains.
     """
 
     image: NDArray[np.uint8]
@@ -79,6 +79,7 @@ class Scene:
     window: tuple[float, float] = (0.0, 255.0)
     upright: bool = False
     invertible: bool = False
+    stained: bool = False
 
     def mask(self, concept: Concept) -> NDArray[np.bool_]:
         """Return the pixels (H, W) of one of the scene's concepts."""
@@ -153,6 +154,7 @@ class DataSet:
             contrast_window(image),
             self.name in self.config.upright,
             self.name in self.config.invertible,
+            self.name in self.config.stained,
         )
 
 

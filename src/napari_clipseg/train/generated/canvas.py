@@ -33,6 +33,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "filament": ("filaments", "fibres", "microtubules", "actin filaments", "bright lines"),
     "cell-membrane": ("cell membranes", "membranes", "cell boundaries", "cell walls", "membrane"),
     "cell-interior": ("cell interiors", "cells", "inside of cells", "cytoplasm"),
+    "mitochondrion": ("mitochondria", "mitochondrion", "dark organelles"),
     "blood-vessel": ("blood vessels", "vessels", "veins", "blood vessel", "retinal vessels"),
     "background": ("background", "empty background"),
     "road": ("roads", "road", "streets", "paved road", "highway"),

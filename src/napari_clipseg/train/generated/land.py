@@ -13,6 +13,9 @@ from napari_clipseg.train.generated import shapes
 from napari_clipseg.train.generated.canvas import SIDE, Field, scene, to_uint8
 from napari_clipseg.train.generated.shapes import Mask, blurred, smooth_noise
 
+Pair = tuple[float, float] | NDArray[np.float64]
+"""A point (x, y), or lengths along and across an angle."""
+
 FIELD, TREES, WATER, ROAD, BUILDING = (1 << index for index in range(5))
 """Bits of what is seen from above."""
 
@@ -39,14 +42,14 @@ def town(rng: np.random.Generator) -> Scene:
     image = np.where(lawn[..., None], grass, _crops(rng)).astype(np.float32)
     image *= 1 + 0.08 * smooth_noise(rng, SIDE, rng.uniform(1.5, 6))[..., None]
     angle = rng.uniform(0, math.pi)
-    streets = _streets(rng, angle)
-    image[streets] = rng.uniform(0.35, 0.7) * rng.uniform(0.96, 1.04, 3)
-    bits = np.where(streets, ROAD, 0).astype(np.uint8)
+    paved = streets(rng, angle)
+    image[paved] = rng.uniform(0.35, 0.7) * rng.uniform(0.96, 1.04, 3)
+    bits = np.where(paved, ROAD, 0).astype(np.uint8)
     for _ in range(int(rng.integers(10, 100))):
         _house(rng, image, bits, angle)
     for _ in range(int(rng.integers(0, 30))):
         tree = shapes.blob(rng, SIDE, tuple(rng.uniform(0, SIDE, 2)), rng.uniform(2, 9))
-        image[tree] = _leaves(rng)[tree] * rng.uniform(0.6, 1.1)
+        image[tree] = leaves(rng)[tree] * rng.uniform(0.6, 1.1)
         bits[tree] = TREES
     image = blurred(image.astype(np.float32), rng.uniform(0.3, 0.9))
     image += rng.normal(0, 0.02, image.shape)
@@ -75,7 +78,8 @@ def _crops(rng: np.random.Generator) -> Field:
     return _textured(colour, depth * np.sin(np.cos(angle) * rows + np.sin(angle) * columns))
 
 
-def _leaves(rng: np.random.Generator) -> Field:
+def leaves(rng: np.random.Generator) -> Field:
+    """Return foliage (SIDE, SIDE, 3)."""
     colour = rng.uniform((0.08, 0.2, 0.06), (0.25, 0.42, 0.2))
     depth = rng.uniform(0.15, 0.4)
     return _textured(colour, depth * smooth_noise(rng, SIDE, rng.uniform(1.5, 5)))
@@ -94,7 +98,7 @@ def _textured(colour: NDArray[np.float64], texture: NDArray[np.floating]) -> Fie
 
 _COVERS: Mapping[int, Callable[[np.random.Generator], Field]] = {
     FIELD: _crops,
-    TREES: _leaves,
+    TREES: leaves,
     WATER: _ripples,
 }
 """What covers the ground (SIDE, SIDE, 3), by its bit."""
@@ -121,8 +125,8 @@ def _roofs(rng: np.random.Generator, image: Field, bits: NDArray[np.uint8]) -> N
         x, y = rng.uniform(0, SIDE, 2)
         radii = (rng.uniform(6, 22), rng.uniform(5, 14))
         turned = angle + float(rng.choice([0, math.pi / 2]))
-        image[_box((x + shadow[0], y + shadow[1]), radii, turned)] *= 0.45
-        mask = _box((x, y), radii, turned)
+        image[box((x + shadow[0], y + shadow[1]), radii, turned)] *= 0.45
+        mask = box((x, y), radii, turned)
         colour = rng.uniform(0.35, 0.95) * np.array([1, rng.uniform(0.55, 1), rng.uniform(0.5, 1)])
         rows, columns = np.mgrid[:SIDE, :SIDE]
         lit = (columns - x) * -math.sin(turned) + (rows - y) * math.cos(turned) > 0
@@ -131,15 +135,15 @@ def _roofs(rng: np.random.Generator, image: Field, bits: NDArray[np.uint8]) -> N
         bits[mask] = BUILDING
 
 
-def _streets(rng: np.random.Generator, angle: float) -> Mask:
-    """Return a grid of streets, wide ones and lanes, a little bent."""
+def streets(rng: np.random.Generator, angle: float, zoom: float = 1.0) -> Mask:
+    """Return a grid of streets along and across ``angle``, wide ones and lanes, a little bent."""
     bend = rng.uniform(0, 3) * smooth_noise(rng, SIDE, 60)
     rows, columns = np.mgrid[:SIDE, :SIDE] + bend
     found = np.zeros((SIDE, SIDE), bool)
     for turned in (angle, angle + math.pi / 2):
         along = columns * math.cos(turned) + rows * math.sin(turned)
-        spacing = rng.uniform(35, 110)
-        found |= (along + rng.uniform(0, spacing)) % spacing < rng.uniform(3, 15)
+        spacing = zoom * rng.uniform(35, 110)
+        found |= (along + rng.uniform(0, spacing)) % spacing < zoom * rng.uniform(3, 15)
     return found
 
 
@@ -147,18 +151,18 @@ def _house(rng: np.random.Generator, image: Field, bits: NDArray[np.uint8], angl
     """Draw a house with its shadow beside the streets, or none where there is no room."""
     x, y = rng.uniform(0, SIDE, 2)
     radii = (rng.uniform(4, 16), rng.uniform(4, 10))
-    mask = _box((x, y), radii, angle + float(rng.choice([0, math.pi / 2])))
+    mask = box((x, y), radii, angle + float(rng.choice([0, math.pi / 2])))
     if bits[mask].any():
         return
     shadow = np.roll(mask, rng.integers(1, 4, 2), (0, 1)) & (bits == 0) & ~mask
     image[shadow] *= 0.5
     image[mask] = rng.uniform(0.25, 1.0) * np.array([1, *rng.uniform(0.75, 1.05, 2)])
-    ridge = _box((x, y), (radii[0], radii[1] / 2), angle)
+    ridge = box((x, y), (radii[0], radii[1] / 2), angle)
     image[ridge & mask] *= rng.uniform(0.8, 1.0)
     bits[mask] = BUILDING
 
 
-def _box(centre: tuple[float, float], radii: tuple[float, float], angle: float) -> Mask:
+def box(centre: Pair, radii: Pair, angle: float) -> Mask:
     """Return a rectangle with radii along and across ``angle`` (radians)."""
     along = np.array([math.cos(angle), math.sin(angle)]) * radii[0]
     across = np.array([-math.sin(angle), math.cos(angle)]) * radii[1]

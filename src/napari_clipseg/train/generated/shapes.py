@@ -101,12 +101,13 @@ def walk(
     """Return the points (x, y) of a line that crosses the square; ``bend`` radians a step."""
     heading = rng.uniform(0, 2 * math.pi) if heading is None else heading
     x, y = rng.uniform(0.15 * side, 0.85 * side, 2)
-    back, forth = _steps(rng, (x, y), heading + math.pi, bend), _steps(rng, (x, y), heading, bend)
+    back, forth = steps(rng, (x, y), heading + math.pi, bend), steps(rng, (x, y), heading, bend)
     reach = side // 2 + int(rng.integers(side // 2))
     return back[: reach // 5][::-1] + forth[: reach // 5]
 
 
-def _steps(rng: np.random.Generator, start: Point, heading: float, bend: float) -> list[Point]:
+def steps(rng: np.random.Generator, start: Point, heading: float, bend: float) -> list[Point]:
+    """Return 41 points (x, y), 5 pixels apart, of a line that goes off; ``bend`` radians a step."""
     turns = heading + np.cumsum(rng.normal(0, bend, 40))
     x = start[0] + np.cumsum(5 * np.cos(turns))
     y = start[1] + np.cumsum(5 * np.sin(turns))
@@ -126,7 +127,7 @@ def tree(rng: np.random.Generator, side: int, width: float, depth: int = 3) -> M
 
 def _branch(rng: np.random.Generator, side: int, start: Point, width: float, depth: int) -> Mask:
     thinner = max(1.0, width * rng.uniform(0.5, 0.8))
-    points = _steps(rng, start, rng.uniform(0, 2 * math.pi), 0.2)[: int(rng.integers(6, 20))]
+    points = steps(rng, start, rng.uniform(0, 2 * math.pi), 0.2)[: int(rng.integers(6, 20))]
     found = line(side, points, thinner)
     if depth > 1:
         fork = points[int(rng.integers(len(points)))]

@@ -13,16 +13,11 @@ from napari_clipseg.train.dataset import BACKGROUND, Scene, name_rest
 from napari_clipseg.train.generated import shapes
 from napari_clipseg.train.generated.canvas import SIDE, Field, random_ellipse, scene, to_uint8
 from napari_clipseg.train.generated.shapes import Mask, blurred, smooth_noise
-
-HAEMATOXYLIN, EOSIN = np.array([0.65, 0.70, 0.29]), np.array([0.07, 0.99, 0.11])
-"""Optical density of the stains in red, green and blue (Ruifrok & Johnston 2001, table 1)."""
+from napari_clipseg.train.stain import EOSIN, HAEMATOXYLIN, fibres, transmitted
 
 
 def stained_tissue(rng: np.random.Generator) -> Scene:
-    """Return tissue stained with haematoxylin and eosin: dark nuclei on fibres, gaps, red cells.
-
-    Light falls off exponentially with the amount of each stain (Lambert-Beer).
-    """
+    """Return tissue stained with haematoxylin and eosin: dark nuclei on fibres, gaps, red cells."""
     return _stained(rng, _stained_nuclei)
 
 
@@ -36,14 +31,14 @@ def _stained(
 ) -> Scene:
     """Return tissue with the nuclei that a function draws: their stain, and where they are."""
     gaps = smooth_noise(rng, SIDE, rng.uniform(8, 40)) > rng.uniform(0.8, 2.5)
-    eosin = _fibres(rng) * rng.uniform(0.15, 0.8) * ~gaps
+    eosin = fibres(rng, SIDE) * rng.uniform(0.15, 0.8) * ~gaps
     for _ in range(int(rng.integers(0, 25)) if rng.random() < 0.3 else 0):
         eosin[random_ellipse(rng, (3, 5), 1.2)] = rng.uniform(0.5, 1.2)
     stain, nuclei = draw_nuclei(rng)
     stain = blurred(stain, rng.uniform(0.4, 1.3)) + rng.uniform(0, 0.25) * ~gaps
     tints = [np.clip(each + rng.normal(0, 0.06, 3), 0.02, 1.2) for each in (HAEMATOXYLIN, EOSIN)]
-    density = stain[..., None] * tints[0] + blurred(eosin, 0.6)[..., None] * tints[1]
-    light = rng.uniform(0.8, 1.0) * np.exp(-density)
+    amounts = np.stack([stain, blurred(eosin, 0.6)], axis=-1)
+    light = rng.uniform(0.8, 1.0) * transmitted(amounts, np.stack(tints))
     light += rng.normal(0, rng.uniform(0.003, 0.02), light.shape)
     bits = nuclei.astype(np.uint8)
     named = {"stained-nucleus": 1, "background": name_rest(bits, BACKGROUND)}
@@ -68,17 +63,6 @@ def phase_contrast(rng: np.random.Generator) -> Scene:
     bits = found.astype(np.uint8)
     light = np.repeat(grey[..., None], 3, 2)
     return scene(to_uint8(light), bits, {"cell": 1, "background": name_rest(bits, BACKGROUND)})
-
-
-def _fibres(rng: np.random.Generator) -> Field:
-    """Return an uneven field of mean 1, drawn out along one direction."""
-    fine = rng.standard_normal((SIDE, SIDE)).astype(np.float32)
-    along, across = rng.uniform(3, 12), rng.uniform(0.7, 3)
-    drawn = ndimage.gaussian_filter(fine, (along, across))
-    turned = ndimage.rotate(drawn, rng.uniform(0, 180), reshape=False, mode="mirror")
-    coarse = smooth_noise(rng, SIDE, rng.uniform(10, 40))
-    fibres: Field = 1 + rng.uniform(0.1, 0.4) * turned / (turned.std() + 1e-6) + 0.25 * coarse
-    return np.clip(fibres, 0.1, None)
 
 
 def _stained_nuclei(rng: np.random.Generator) -> tuple[Field, Mask]:
