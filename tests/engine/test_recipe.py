@@ -46,9 +46,22 @@ def test_what_is_no_recipe_is_refused_with_what_is_missing(text, words):
         Recipe.from_json(text)
 
 
-@pytest.mark.parametrize("fields", [{"surprise": 1}, {"contrast": [1]}, {"prompts": 3}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"surprise": 1},
+        {"model": None},
+        {"contrast": [1]},
+        {"contrast": ["a", "b"]},
+        {"prompts": 3},
+        {"prompts": ["nuclei"]},
+        {"threshold": "0.4"},
+        {"settings": []},
+        {"job": "none"},
+    ],
+)
 def test_a_recipe_with_a_wrong_field_is_refused(segmenter, fields):
-    with pytest.raises(SettingError, match="as a run has recorded it"):
+    with pytest.raises(SettingError, match=r"is no recipe: .*; give one as a run has recorded it"):
         Recipe.from_json(changed(segmenter, **fields))
 
 

@@ -109,6 +109,17 @@ def test_weights_that_are_no_finite_numbers_are_refused_wherever_they_are(
     assert all(f"not finite: {name}\n" in str(error.value) for name in names)
 
 
+@pytest.mark.parametrize("load", [load_model, load_streamed])
+def test_weights_that_half_precision_cannot_hold_are_refused_for_it(load, tiny_model, tmp_path):
+    model, path = tiny_model(), tmp_path / "large.safetensors"
+    named = "encoder.clip.transformer.resblocks.0.mlp.c_fc.weight"
+    model.get_parameter(named).view(-1)[0] = -7e4
+    save_model(model, path, {})
+    with pytest.raises(WeightsInvalid, match=f"too large for float16: {named}"):
+        load(path, dtype=torch.float16)
+    load(path, dtype=torch.bfloat16)
+
+
 def test_a_model_that_is_not_whole_is_not_saved(file, tmp_path):
     path = tmp_path / "b.safetensors"
     with pytest.raises(SettingError, match="left in their file; load it with load_model") as error:

@@ -12,7 +12,7 @@ import click
 
 from napari_clipseg.cli.fields import PATH, option
 from napari_clipseg.cli.repeat import Record, is_record, only_record
-from napari_clipseg.cli.shape import Misshapen, check
+from napari_clipseg.engine.shape import Misshapen, check
 
 
 def _load(context: click.Context, itself: click.Parameter, path: Path | None) -> Record | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from napari_clipseg.cli.shape import NUMBER, Misshapen, check
+from napari_clipseg.engine.shape import NUMBER, Misshapen, check
 
 if TYPE_CHECKING:
     from napari_clipseg.cli.segment import SegmentJob

@@ -12,10 +12,23 @@ from napari_clipseg.engine.competition import Contestant
 from napari_clipseg.engine.labels import LabelSettings
 from napari_clipseg.engine.prompts import MaskPrompt, Mix, Prompt, TextPrompt, as_prompts
 from napari_clipseg.engine.region import Region
+from napari_clipseg.engine.shape import NUMBER, Shape, check
 from napari_clipseg.errors import SettingError
 
 if TYPE_CHECKING:
     from napari_clipseg.engine.segmenter import Segmenter
+
+_SHAPE: Shape = {
+    "model": str,
+    "weights": str,
+    "prompts": [{}],
+    "contrast": [NUMBER],
+    "threshold": NUMBER,
+    "settings": {},
+    "versions": {},
+    "job?": {},
+}
+"""A record as JSON."""
 
 RECORDED_PACKAGES = ("napari-clipseg", "torch", "open_clip_torch", "numpy")
 """Packages whose versions can change a result."""
@@ -125,11 +138,13 @@ class Recipe:
         Raises
         ------
         SettingError
-            If the text is no such record; fields that are missing or unknown are named.
+            If the text is no such record; fields that are missing, unknown or of a wrong kind
+            are named.
         """
         try:
             fields = json.loads(text)
             _check_names(fields)
+            check(fields, _SHAPE)
             low, high = fields["contrast"]
             return cls(**{**fields, "contrast": (low, high), "prompts": tuple(fields["prompts"])})
         except (TypeError, ValueError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
@@ -61,17 +61,22 @@ class FittedWeights:
             return f"misshapen: {name} is {_describe(tensor)}, not {_describe(wanted)}"
         if not is_finite(tensor):
             return f"not finite: {name}"
+        dtype = self._dtype if name in self._linear else tensor.dtype
+        if not is_finite(tensor, dtype):
+            return f"too large for {type_name(dtype)}: {name}"
         if self._digest is not None:
             self._digest.add(name, tensor)
-        if not name.startswith(tuple(f"{module}." for module in self._left)):
-            self.values[name] = tensor.to(self._dtype) if name in self._linear else tensor
+        if name.startswith(tuple(f"{module}." for module in self._left)):
+            return None
+        self.values[name] = tensor.to(dtype)
         return None
 
 
-def is_finite(tensor: Tensor) -> bool:
-    """Return whether no value is NaN or infinite, without memory for every value."""
+def is_finite(tensor: Tensor, dtype: torch.dtype | None = None) -> bool:
+    """Return whether no value is NaN or infinite, nor would be in a type, without much memory."""
     # NaN is passed on to both ends; isfinite on all values takes 15 times as long
-    return not tensor.numel() or all(math.isfinite(end) for end in torch.aminmax(tensor))
+    largest = sys.float_info.max if dtype is None else torch.finfo(dtype).max
+    return not tensor.numel() or all(abs(float(end)) <= largest for end in torch.aminmax(tensor))
 
 
 def _describe(tensor: Tensor) -> str:
