@@ -43,10 +43,11 @@ DATA ?= data
 TRAINING := src/napari_clipseg/train
 STAGES := runs/language/text-tower.safetensors runs/starter/model.safetensors \
 	runs/second/model.safetensors runs/third/model.safetensors runs/fourth/model.safetensors \
-	runs/fifth/model.safetensors runs/sixth/model.safetensors runs/seventh/model.safetensors
+	runs/fifth/model.safetensors runs/sixth/model.safetensors runs/seventh/model.safetensors \
+	runs/eighth/model.safetensors
 
 starter: $(STAGES) | .venv/.installed
-	$(BIN)/python -m napari_clipseg.evaluate.card runs/seventh/model.safetensors \
+	$(BIN)/python -m napari_clipseg.evaluate.card runs/eighth/model.safetensors \
 		--data '$(DATA)' --output runs/card
 
 runs/language/text-tower.safetensors: | .venv/.installed
@@ -61,6 +62,7 @@ runs/fourth/model.safetensors: | runs/third/model.safetensors
 runs/fifth/model.safetensors: | runs/fourth/model.safetensors
 runs/sixth/model.safetensors: | runs/fifth/model.safetensors
 runs/seventh/model.safetensors: | runs/sixth/model.safetensors
+runs/eighth/model.safetensors: | runs/seventh/model.safetensors
 
 runs/%/model.safetensors:
 	$(BIN)/napari-clipseg train $(TRAINING)/$(patsubst starter-starter,starter,starter-$*).toml \

@@ -6,8 +6,9 @@ import pytest
 from napari_clipseg.errors import UnknownName
 from napari_clipseg.evaluate.ablation import ABLATIONS, ablations
 from napari_clipseg.model.checkpoint import load_model, save_model
-from napari_clipseg.train.config import read_config
+from napari_clipseg.train.config_file import read_config
 from napari_clipseg.train.network import new_model
+from napari_clipseg.train.sources import Pictures
 
 DATA = "[data]\npool = 6\nsynthetic = {objects = 1}\n"
 
@@ -39,6 +40,47 @@ def test_a_study_trains_each_and_writes_one_table(toml, tmp_path, command):
     results = json.loads((tmp_path / "out" / "ablation.json").read_text())
     assert [(each["name"], each["steps"]) for each in results] == [(name, 2) for name in names]
     assert load_model(tmp_path / "out" / "D-16" / "model.safetensors").config.reduce_dim == 16
+
+
+def rows(folder):
+    table = (folder / "ablation.md").read_text().splitlines()[2:]
+    results = json.loads((folder / "ablation.json").read_text())
+    assert [row.split(" | ")[0].removeprefix("| ") for row in table] == [r["name"] for r in results]
+    return {result["name"]: result for result in results}
+
+
+def test_trainings_that_were_done_before_stay_in_the_table(toml, tmp_path, command):
+    given = ("study", "ablation", toml, "--output", tmp_path / "out", "--steps", 2, "--only")
+    command(*given, "D = 16")
+    first = rows(tmp_path / "out")
+    code, said, _ = command(*given, "as it is")
+    assert code == 0 and "| D = 16 | 2 |" in said
+    both = rows(tmp_path / "out")
+    assert list(both) == ["as it is", "D = 16"]
+    assert both["D = 16"] == first["D = 16"]
+
+
+def test_trainings_of_another_study_are_not_in_the_table(toml, tmp_path, command):
+    given = ("study", "ablation", toml, "--output", tmp_path / "out", "--only")
+    command(*given, "D = 16", "--steps", 2)
+    command(*given, "as it is", "--steps", 3)
+    assert list(rows(tmp_path / "out")) == ["as it is"]
+
+
+def test_trainings_on_other_pictures_are_not_in_the_table(toml, tmp_path, command, monkeypatch):
+    given = ("study", "ablation", toml, "--output", tmp_path / "out", "--steps", 2, "--only")
+    command(*given, "D = 16")
+    monkeypatch.setattr(Pictures, "digest", lambda self: "other pictures")
+    command(*given, "as it is")
+    assert list(rows(tmp_path / "out")) == ["as it is"]
+
+
+def test_what_was_not_measured_is_not_a_number_of_the_file(toml, tmp_path, command):
+    given = (toml, "--output", tmp_path / "out", "--steps", 2, "--only", "as it is")
+    _, said, _ = command("study", "ablation", *given)
+    assert "| as it is | 2 | nan | not asked |" in said
+    (result,) = rows(tmp_path / "out").values()
+    assert result == {"name": "as it is", "steps": 2, "iou": None, "absent_area": None}
 
 
 def test_an_unknown_change_is_refused_with_the_known_ones(toml, tmp_path, command):

@@ -1,3 +1,4 @@
+import csv
 import dataclasses
 import json
 
@@ -5,25 +6,40 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import napari_clipseg
 from napari_clipseg.errors import ImageError, SettingError, UnknownName
-from napari_clipseg.evaluate.benchmark import Benchmark, BenchmarkOptions, spread
+from napari_clipseg.evaluate.benchmark import Benchmark, BenchmarkOptions
 from napari_clipseg.evaluate.pages import table, write_report
-from napari_clipseg.evaluate.report import Report
+from napari_clipseg.evaluate.report import Origin, Report
+from napari_clipseg.train.readers.annotated import Truth
 from napari_clipseg.train.readers.folder import read_folder
 
 DISCS, BARS = 8 * (8 + 9 + 10), 4 * 28 * 2
 """Pixels of all discs, and of the bars that are annotated."""
 
 
+def run(data, model, options):
+    benchmark = Benchmark(data, {"painted": model}, options)
+    for picture in benchmark.pictures:
+        benchmark.take(picture)
+    return benchmark
+
+
+def paint_as_annotated(folder):
+    """Make the pictures show what the masks say, so that the painted model is right everywhere."""
+    for file in (folder / "images").iterdir():
+        image = np.full_like(np.asarray(Image.open(file)), 10)
+        for channel, concept in enumerate(["disc", "bar"]):
+            mask = folder / "masks" / concept / file.name
+            if mask.exists():
+                image[np.asarray(Image.open(mask)), channel] = 230
+        Image.fromarray(image).save(file)
+
+
 @pytest.fixture
 def taken(shapes, painted):
     def take(task="referring", **options):
-        benchmark = Benchmark(
-            read_folder(shapes, "val"), {"painted": painted}, BenchmarkOptions(task, **options)
-        )
-        for picture in benchmark.pictures:
-            benchmark.take(picture)
-        return benchmark
+        return run(read_folder(shapes, "val"), painted, BenchmarkOptions(task, **options))
 
     return take
 
@@ -67,13 +83,13 @@ def test_a_threshold_is_the_bar_to_beat(report):
 def test_words_for_nothing_in_the_data_set_are_asked_of_every_picture(report):
     area = 4 * 14 / (24 * 40)
     found = report("referring", absent=("bars", "ghost"))
-    assert found.absent_area == pytest.approx(area / (4 + 3))
+    assert found.absent_areas["painted"] == pytest.approx(area / (4 + 3))
 
 
 def test_concepts_known_to_be_absent_are_asked_as_absent_words(report):
     area = 4 * 14 / (24 * 40)
     asked = 3 + 1
-    assert report("referring", absent=()).absent_area == pytest.approx(area / asked)
+    assert report("referring", absent=()).absent_areas["painted"] == pytest.approx(area / asked)
 
 
 def test_in_competition_a_pixel_goes_to_one_concept(taken):
@@ -115,8 +131,108 @@ def test_other_models_are_columns(shapes, painted):
     )
     benchmark.take(benchmark.pictures[0])
     found = Report.of(benchmark)
-    assert row(found, "disc").others["two"] == row(found, "disc").best
-    assert table(found).splitlines()[0].endswith("| two |")
+    disc = row(found, "disc")
+    assert disc.others["two"] == dataclasses.replace(disc, classical=None, others={})
+    assert table(found).splitlines()[0].endswith("| two at 0.3 (best) |")
+    assert f"| {disc.iou:.3f} ({disc.best.value:.3f}) |" in table(found)
+    assert "area above 0.3 for words of absent things, two: 0.0%" in table(found)
+    settings = {"weights": "0" * 64, "threshold": 0.3, "settings": {"tile": 8}}
+    assert found.run["models"] == {"one": settings, "two": settings}
+
+
+def test_what_is_absent_is_found_above_the_models_own_threshold(report, painted):
+    painted.probability = lambda image, prompts, **_: np.full(
+        (len(prompts), *image.shape[:2]), 0.4, np.float32
+    )
+    found = report("referring", absent=("ghost",))
+    assert found.absent_areas["painted"] == 1
+    assert "area above 0.3 for words of absent things: 100.0%" in table(found)
+
+
+def test_a_right_answer_to_an_absent_concept_costs_no_mean_in_competition(
+    shapes, report, painted, monkeypatch
+):
+    paint_as_annotated(shapes)
+    answer = painted.probability
+
+    def with_background(image, prompts, **reading):
+        found = answer(image, prompts, **reading)
+        found[[each == "background" for each in prompts]] = 0.1
+        return found
+
+    monkeypatch.setattr(painted, "probability", with_background)
+    found = report("zero-shot")
+    assert set(found.means) == {"class"}
+    assert "mIoU over sample" not in found.curves
+    assert found.means["class"].value > 0.98
+    cloud = row(found, "cloud")
+    assert np.isnan([cloud.iou, cloud.best.value, cloud.binary.value]).all()
+    assert cloud.classical is None
+    assert found.beaten()[1] == 2
+    assert "| cloud | 3 | - | - |" in table(found)
+
+
+def test_thresholds_that_mean_nothing_are_left_out(taken, tmp_path):
+    benchmark = taken("zero-shot")
+    found = Report.of(benchmark)
+    assert np.isnan(found.total.best.threshold)
+    write_report(found, benchmark.gallery.sheet(), tmp_path / "out")
+    with (tmp_path / "out" / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {each["best_threshold"] for each in rows} == {""}
+    assert {each["ap"] for each in rows} == {each["full_ap"] for each in rows} == {""}
+
+
+def test_a_picture_without_a_pixel_that_counts_is_left_out(shapes, painted):
+    data = read_folder(shapes, "val")
+    void = Truth({}, np.zeros((24, 40), bool), frozenset(data.concepts))
+    first, *rest = data.pictures
+    mixed = dataclasses.replace(
+        data, pictures=(dataclasses.replace(first, read=lambda: void), *rest)
+    )
+    kept = dataclasses.replace(data, pictures=tuple(rest))
+    options = BenchmarkOptions("zero-shot")
+    found, expected = (Report.of(run(each, painted, options)) for each in (mixed, kept))
+    values, wanted = json.loads(found.to_json()), json.loads(expected.to_json())
+    assert values["rows"] == wanted["rows"]
+    assert values["absent_areas"] == wanted["absent_areas"]
+    assert values["absent_areas"]["painted"] is not None
+    assert values["run"]["void_pictures"] == 1
+    assert "left out because no pixel counts: 1" in table(found)
+
+
+@pytest.mark.parametrize("task", ["referring", "zero-shot", "one-shot"])
+def test_a_benchmark_that_measured_nothing_is_an_error(shapes, taken, task):
+    for mask in shapes.glob("masks/*/*.png"):
+        mask.unlink()
+    with pytest.raises(SettingError, match="nothing was measured: of 3 pictures of shapes"):
+        Report.of(taken(task))
+
+
+def test_one_picture_alone_is_no_one_shot_benchmark(shapes, taken):
+    (shapes / "val.txt").write_text("a.png\n")
+    with pytest.raises(SettingError, match="whether two pictures show the same concept"):
+        Report.of(taken("one-shot"))
+
+
+def test_pictures_that_are_not_there_are_named_before_any_is_asked(shapes, painted):
+    data = read_folder(shapes, "val")
+    (shapes / "images" / "b.png").unlink()
+    (shapes / "images" / "c.png").unlink()
+    with pytest.raises(ImageError, match=r"2 of 3 listed pictures .* first is .*b\.png: put"):
+        Benchmark(data, {"painted": painted}, BenchmarkOptions())
+
+
+def test_a_report_holds_all_settings(taken):
+    benchmark = taken("referring", limit=2, absent=("ghost", "bars"), contrast=(0, 200))
+    origin = Origin("some/shapes", "folder", "val", 1)
+    found = json.loads(Report.of(benchmark, origin).to_json())["run"]
+    assert found["version"] == napari_clipseg.__version__
+    assert (found["folder"], found["format"]) == ("some/shapes", "folder")
+    assert (found["split"], found["fold"], found["limit"]) == ("val", 1, 2)
+    assert found["absent_words"] == ["ghost"]
+    assert found["contrast"] == [0, 200]
+    assert "painted on shapes, split val, task referring" in table(Report.of(benchmark, origin))
 
 
 def test_folds_have_the_mean_of_their_concepts(shapes, painted):
@@ -138,14 +254,8 @@ def test_folds_have_the_mean_of_their_concepts(shapes, painted):
 
 def test_masks_that_are_no_pictures_are_named(shapes, taken):
     (shapes / "masks" / "disc" / "a.png").write_text("no picture")
-    with pytest.raises(ImageError, match=r"masks of .*a\.png"):
+    with pytest.raises(ImageError, match=r"disc/a\.png"):
         taken("referring")
-
-
-def test_a_limit_spreads_over_the_list():
-    assert spread(tuple(range(10)), 3) == (0, 3, 6)
-    assert spread((1, 2), 5) == (1, 2)
-    assert spread((1, 2), None) == (1, 2)
 
 
 def test_files_hold_the_table_and_more(taken, tmp_path):
@@ -177,7 +287,7 @@ def test_best_and_worst_answers_are_kept(taken):
 
 def test_masks_of_another_size_are_refused(shapes, taken):
     Image.fromarray(np.ones((5, 5), bool)).save(shapes / "masks" / "disc" / "a.png")
-    with pytest.raises(ImageError, match=r"\(5, 5\)"):
+    with pytest.raises(ImageError, match=r"5 x 5|\(5, 5\)"):
         taken("referring")
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import tomllib
 from pathlib import Path
@@ -9,13 +10,15 @@ from PIL import Image
 import napari_clipseg.train
 from napari_clipseg.engine.knowledge import Knowledge
 from napari_clipseg.errors import OutputError
-from napari_clipseg.evaluate.card import BEGIN, END, STARTER, Words, _insert, main, make_card
+from napari_clipseg.evaluate.card import BEGIN, END, STARTER, _insert, main, make_card
 from napari_clipseg.evaluate.card_page import page
+from napari_clipseg.evaluate.card_words import Words
 from napari_clipseg.evaluate.gallery import Gallery
 from napari_clipseg.evaluate.survey import EXAMPLE, PHRASE, SYNONYM, Source, Survey, examples_of
 from napari_clipseg.model.checkpoint import load_model
-from napari_clipseg.train.config import DataConfig, read_config
-from napari_clipseg.train.dataset import Concept, Scene
+from napari_clipseg.train.config import ConfigError, DataConfig
+from napari_clipseg.train.config_file import read_config
+from napari_clipseg.train.dataset import UNLABELLED, Concept, Scene, read_index
 
 LEFT = np.zeros((12, 16), bool)
 LEFT[:, :8] = True
@@ -101,6 +104,51 @@ def test_a_card_has_a_table_for_each_question(data):
     assert 0 < card.recognised["unknown"] < 1
 
 
+def test_a_card_of_an_own_model_says_only_what_was_asked(data):
+    card, _ = make_card(HalfModel(), DataConfig(weights={"lakes": 1}), data, None)
+    assert card.areas == {"taught": pytest.approx(1 / 12), "never named": pytest.approx(1 / 12)}
+    assert set(card.recognised) == {"unknown"}
+    text = page(card)
+    assert "synonyms below" not in text
+    assert "of the words of unknown things learned." in text
+
+
+def test_words_that_a_training_named_do_not_count_as_new(data):
+    class Learned(HalfModel):
+        def knows(self, text):
+            nearest = "Candle" if text == "candle" else "water"
+            return Knowledge(text, nearest, 0.5, False)
+
+    config = DataConfig(
+        weights={"lakes": 1},
+        also={"lakes": {"lake": ["Helmet"]}},
+        background={"lakes": ["castle"]},
+        lacks={"lakes": {"boat": ["rocket"]}},
+        absent={"outdoor": ["octopus"]},
+    )
+    words = Words.read().never_used(Learned(), config, read_index(data, config))
+    named = {"Helmet", "castle", "rocket", "octopus", "candle"}
+    assert set(Words.read().unknown) - set(words.unknown) == {each.lower() for each in named}
+    assert words.synonyms == {}
+
+
+def test_a_training_without_validation_masks_gives_one_error(data):
+    (data / "lakes" / "val.txt").write_text("b.png\n")
+    Image.fromarray(scene().image).save(data / "lakes" / "images" / "b.png")
+    with pytest.raises(ConfigError, match="no validation picture of lakes has a mask"):
+        make_card(HalfModel(), DataConfig(weights={"lakes": 1}), data, None)
+
+
+def test_a_picture_of_which_no_pixel_counts_is_not_asked_about():
+    void = dataclasses.replace(scene(), bits=np.full_like(scene().bits, UNLABELLED))
+    survey = Survey(
+        HalfModel(), Source("lakes", [void]), {"outdoor": {"taught": ["DNA"]}}, Gallery()
+    )
+    survey.take(void, "first")
+    assert survey.answers() == []
+    assert not survey.areas
+
+
 def test_the_command_writes_page_json_and_pictures(data, tiny_weights, tmp_path, capsys):
     (data / "run.toml").write_text("[model]\n[data.weights]\nlakes = 1\n")
     output = tmp_path / "card"
@@ -146,5 +194,5 @@ def test_words_of_the_card_were_never_used_in_training():
 
 def test_the_lists_that_are_compared_ship_with_the_package():
     folder = Path(napari_clipseg.train.__file__).parent
-    assert folder / "starter-seventh.toml" == STARTER
+    assert folder / "starter-eighth.toml" == STARTER
     assert tomllib.loads((folder / "starter.toml").read_text())["data"]["weights"]

@@ -3,7 +3,7 @@ import pytest
 
 from napari_clipseg.evaluate import gallery
 from napari_clipseg.evaluate.drawing import Line, Plot, draw
-from napari_clipseg.evaluate.gallery import KEPT, Gallery, Judged, Shown
+from napari_clipseg.evaluate.gallery import CAPTION, GAP, KEPT, SIDE, Gallery, Judged, Shown
 
 MASK = np.zeros((20, 30), bool)
 MASK[5:10, 5:10] = True
@@ -41,6 +41,27 @@ def test_one_concept_of_one_picture_is_shown_once(captions):
     for prompt, iou in [("a", 0.5), ("b", 0.9), ("c", 0.1)]:
         offer(kept, "x.png", iou, prompt)
     assert captions(kept) == ["b | x.png | IoU 0.90", "c | x.png | IoU 0.10"]
+
+
+@pytest.mark.parametrize(("answers", "left"), [(1, 1), (4, 2), (7, 4), (8, 4), (11, 6), (12, 6)])
+def test_of_few_answers_none_is_shown_twice(captions, answers, left):
+    kept = Gallery()
+    for index in range(answers):
+        offer(kept, f"{index}.png", index / 20)
+    names = [int(caption.split(" | ")[1].removesuffix(".png")) for caption in captions(kept)]
+    assert names[:left] == list(range(answers - 1, answers - 1 - left, -1))
+    assert names[left:] == list(range(answers - left))
+
+
+def test_a_sheet_is_as_high_as_its_answers():
+    heights = []
+    for answers in (2, 4, 2 * KEPT, 3 * KEPT):
+        kept = Gallery()
+        for index in range(answers):
+            offer(kept, f"{index}.png", index / 20)
+        heights.append(len(kept.sheet()))
+    row = SIDE + CAPTION + GAP
+    assert np.diff(heights).tolist() == [row, (KEPT - 2) * row, 0]
 
 
 def test_an_empty_gallery_is_a_sheet_too():

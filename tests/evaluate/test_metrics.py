@@ -113,6 +113,33 @@ def test_points_of_equal_recall_are_no_error():
     assert count(probability, mask).average_precision == pytest.approx(expected, abs=1e-9)
 
 
+def quantised_precision(probability, mask):
+    """Average precision by its definition, of probabilities brought to the 50 steps."""
+    level = np.searchsorted(THRESHOLDS.astype(np.float32), probability.ravel(), side="left")
+    truth, result, last = mask.ravel(), 0.0, 0.0
+    for each in sorted(set(level), reverse=True):
+        found = level >= each
+        recall, precision = truth[found].sum() / truth.sum(), truth[found].mean()
+        result, last = result + (recall - last) * precision, recall
+    return result
+
+
+@pytest.mark.parametrize(("probability", "mask"), [(p, m) for p, m, _ in SAMPLES if m.any()])
+def test_full_average_precision_is_the_ordinary_one(probability, mask):
+    expected = quantised_precision(probability, mask)
+    assert count(probability, mask).full_average_precision == pytest.approx(expected, abs=1e-9)
+
+
+def test_full_average_precision_of_hard_answers_is_what_it_has_to_be():
+    mask = np.arange(100).reshape(10, 10) < 30
+    right, wrong = mask.astype(np.float32), (~mask).astype(np.float32)
+    assert count(right, mask).average_precision == 0
+    assert count(right, mask).full_average_precision == 1
+    assert count(wrong, mask).full_average_precision == pytest.approx(0.3)
+    assert count(0 * right, mask).full_average_precision == pytest.approx(0.3)
+    assert np.isnan(count(right, np.zeros_like(mask)).full_average_precision)
+
+
 def test_nothing_found_gives_zero_average_precision():
     assert count(np.zeros((4, 4), np.float32), np.eye(4, dtype=bool)).average_precision == 0
 

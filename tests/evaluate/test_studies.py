@@ -108,6 +108,27 @@ def test_pictures_with_too_few_names_are_left_out(tiny_model, shapes):
         study.effects()
 
 
+@pytest.mark.parametrize("words", [["cloud", "Cloud", " cloud"], ["discs", "BARS"]])
+def test_a_repeated_name_neither_counts_nor_splits_the_probability(tiny_model, shapes, words):
+    data = read_folder(shapes, "val")
+    only = dataclasses.replace(data, concepts={"disc": ("discs",)})
+    repeated = VisualPromptStudy(tiny_model, only, words[:1] * 3)
+    repeated.take(only.pictures[0])
+    with pytest.raises(SettingError, match="words for other things"):
+        repeated.effects()
+    plain, more = (
+        VisualPromptStudy(tiny_model, data, chosen) for chosen in (["cloud"], ["cloud", *words])
+    )
+    for study in (plain, more):
+        study.take(data.pictures[0])
+    assert more.effects() == plain.effects()
+
+
+def test_a_blank_name_is_refused(tiny_model, shapes):
+    with pytest.raises(SettingError, match="blank"):
+        VisualPromptStudy(tiny_model, read_folder(shapes, "val"), ["cloud", " "])
+
+
 def test_concepts_that_are_not_asked_for_are_not_studied(tiny_model, shapes):
     data = read_folder(shapes, "val")
     only = dataclasses.replace(data, concepts={"disc": ("discs",)})

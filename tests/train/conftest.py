@@ -43,7 +43,7 @@ ENTRIES = [
         "use": "train",
         "kind": "masks",
         "domain": "microscopy",
-        "concepts": {"nucleus": ["nuclei", "nucleus"], "spot": ["spots"]},
+        "concepts": {"nucleus": ["nuclei", "nucleus"]},
         "absent_mask_means_empty": True,
     },
     {
@@ -89,8 +89,8 @@ def tiny_run(tiny_config) -> TrainConfig:
 def data_folder(tmp_path):
     """A data folder with two mask sets and a tile set, each of a few pixels."""
     root = tmp_path / "data"
-    for name in ("cells", "streets"):
-        _mask_set(root / name)
+    _mask_set(root / "cells", {"nucleus": "a"})
+    _mask_set(root / "streets", {"sky": "a", "road": "b"})
     for concept, colour in (("moss", 60), ("brick", 190)):
         folder = root / "stones" / concept
         folder.mkdir(parents=True)
@@ -99,16 +99,16 @@ def data_folder(tmp_path):
     return root
 
 
-def _mask_set(folder):
-    """Two pictures: the first has the left half masked, the second has no mask."""
-    concept = "nucleus" if folder.name == "cells" else "sky"
-    for part in ("images", f"masks/{concept}"):
-        (folder / part).mkdir(parents=True)
+def _mask_set(folder, masks):
+    """Two pictures, with the left half masked of those that are named for a concept."""
+    (folder / "images").mkdir(parents=True)
     half = np.zeros((48, 40), np.uint8)
     half[:, :20] = 255
     ramp = np.tile(np.arange(40, dtype=np.uint8) * 2 + 10, (48, 1))
     for stem in ("a", "b"):
         Image.fromarray(ramp).save(folder / "images" / f"{stem}.png")
-    Image.fromarray(half).save(folder / "masks" / concept / "a.png")
+    for concept, stem in masks.items():
+        (folder / "masks" / concept).mkdir(parents=True)
+        Image.fromarray(half).save(folder / "masks" / concept / f"{stem}.png")
     (folder / "train.txt").write_text("a.png\nb.png\n")
     (folder / "val.txt").write_text("a.png\n")

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from napari_clipseg.train.augment import cut
+from napari_clipseg.train.augment import Cutter
+from napari_clipseg.train.config import AugmentConfig
 from napari_clipseg.train.dataset import UNLABELLED, Concept, Scene
 
 WHITE = Concept("white", ("white",), 1)
@@ -13,6 +14,10 @@ def checkered(height=60, width=90, realm="micro", **options):
     mask = (rows + columns) % 2 == 1
     image = np.repeat(np.where(mask, 220, 20)[..., None], 3, 2).astype(np.uint8)
     return Scene(image, mask.astype(np.uint8), (WHITE,), realm, (20.0, 220.0), **options)
+
+
+def cut(generator, scene, concept, side, **settings):
+    return Cutter(AugmentConfig(**settings), side).cut(generator, scene, concept)
 
 
 def rng(seed):
@@ -76,3 +81,40 @@ def test_unlabelled_pixels_are_not_valid():
     square = cut(rng(1), scene, WHITE, 32)
     assert (square.valid == ((square.bits & UNLABELLED) == 0)).all()
     assert not square.mask(WHITE)[~square.valid].any()
+
+
+UNCHANGED = dict.fromkeys(
+    ("mirrored", "full_range", "moved", "gamma", "tinted", "grey", "inverted", "blurred", "noisy"),
+    0.0,
+)
+
+
+def test_all_changes_can_be_turned_off():
+    scene = checkered(60, 60, invertible=True)
+    low, high = scene.window
+    for seed in range(20):
+        square = cut(rng(seed), scene, WHITE, 60, crop="largest", turned=False, **UNCHANGED)
+        np.testing.assert_allclose(square.image, (scene.image - low) / (high - low), atol=1e-6)
+        np.testing.assert_array_equal(square.bits, scene.bits)
+
+
+def test_the_largest_square_lies_where_enough_is_masked():
+    bits = np.zeros((40, 400), np.uint8)
+    bits[:, 100:140] = 1
+    scene = Scene(np.zeros((40, 400, 3), np.uint8), bits, (WHITE,), "photo")
+    shares = [
+        cut(rng(seed), scene, WHITE, 40, crop="largest").mask(WHITE).mean() for seed in range(60)
+    ]
+    assert np.mean(np.array(shares) > 0.05) > 0.95
+    assert np.ptp(shares) > 0.5
+    absent = Concept("none", ("none",), 0)
+    empty = [cut(rng(seed), scene, absent, 40, crop="largest").bits.any() for seed in range(60)]
+    assert np.mean(empty) < 0.5
+
+
+def test_of_too_small_objects_the_place_that_shows_most_is_taken():
+    bits = np.zeros((40, 120), np.uint8)
+    bits[10:12, 60:66] = 1
+    scene = Scene(np.zeros((40, 120, 3), np.uint8), bits, (WHITE,), "photo")
+    whole = [cut(rng(seed), scene, WHITE, 40, crop="largest").bits.sum() for seed in range(20)]
+    assert np.mean(np.array(whole) == 12) > 0.9

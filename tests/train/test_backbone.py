@@ -10,7 +10,8 @@ from napari_clipseg.errors import WeightsInvalid
 from napari_clipseg.model.clipseg import CLIPSeg
 from napari_clipseg.model.config import ModelConfig
 from napari_clipseg.train.backbone import architecture
-from napari_clipseg.train.config import ConfigError, read_config
+from napari_clipseg.train.config import ConfigError
+from napari_clipseg.train.config_file import read_config
 from napari_clipseg.train.loop import train
 from napari_clipseg.train.network import new_model
 
@@ -49,6 +50,7 @@ head = "refined"
 film = "mlp"
 [optim]
 steps = 2
+warmup = 1
 [sampling]
 batch = 2
 prompts = 2

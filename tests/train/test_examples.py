@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_clipseg.io.training_set import Painted, TrainingSet, write_data_set
 from napari_clipseg.model.checkpoint import load_model
+from napari_clipseg.train.training_set import Painted, TrainingSet, write_data_set
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "ten-images.toml"

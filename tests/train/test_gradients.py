@@ -7,23 +7,26 @@ import torch
 from napari_clipseg.errors import EngineError, OutOfMemory, UnknownName
 from napari_clipseg.model.checkpoint import load_model
 from napari_clipseg.train import gradients as module
+from napari_clipseg.train.augment import Cutter
 from napari_clipseg.train.config import ConfigError
+from napari_clipseg.train.generated.appearance import objects
 from napari_clipseg.train.gradients import Gradients
 from napari_clipseg.train.library import build_library
 from napari_clipseg.train.loop import train
-from napari_clipseg.train.network import embed, new_model
+from napari_clipseg.train.network import ModelOnSquares, embed, new_model
 from napari_clipseg.train.objective import Seen
 from napari_clipseg.train.sampling import Sampler
+from napari_clipseg.train.validation import telling_square
 from napari_clipseg.train.vocabulary import Vocabulary
 
 
 @pytest.fixture
 def sampler(tiny_run):
     library = build_library(tiny_run.data, None, 0)
-    vocabulary = Vocabulary([s for scenes in library.sources.values() for s in scenes], {})
+    vocabulary = Vocabulary(library.contents, {})
     vocabulary.embed(embed(new_model(tiny_run), vocabulary.phrases))
     config = dataclasses.replace(tiny_run.sampling, batch=4, supports=3)
-    return Sampler(library, vocabulary, config, side=tiny_run.model.tile, seed=0)
+    return Sampler(library, vocabulary, config, Cutter(tiny_run.augment, 32), seed=0)
 
 
 def gradients_of(config, batch):
@@ -151,3 +154,16 @@ def test_batches_come_again_after_a_cycle(sampler):
     sampler.config = dataclasses.replace(sampler.config, cycle=3)
     np.testing.assert_array_equal(sampler.batch(1).images, sampler.batch(7).images)
     assert not np.array_equal(sampler.batch(1).images, sampler.batch(2).images)
+
+
+def test_dropout_is_the_same_for_the_same_step_and_off_where_scores_are_made(tiny_run, sampler):
+    optim = dataclasses.replace(tiny_run.optim, dropout=0.5)
+    config = dataclasses.replace(tiny_run, optim=optim)
+    model, batch = new_model(config), sampler.batch(0)
+    losses = [Gradients(model, config).add(step, batch)["mask"] for step in (0, 0, 1)]
+    assert losses[0] == losses[1] != losses[2]
+    scene = objects(np.random.default_rng(0))
+    predict = ModelOnSquares(model)
+    first, second = (predict(telling_square(scene, 32), ["spots"]) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert model.decoder.training

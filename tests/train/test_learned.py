@@ -16,6 +16,7 @@ from napari_clipseg.train.learned import (
     shown_phrases,
 )
 from napari_clipseg.train.network import new_model
+from napari_clipseg.train.sources import Pictures
 
 
 def scene(bits, *concepts):
@@ -29,7 +30,7 @@ def test_only_what_some_picture_shows_is_learned():
         scene(0, Concept("c", ("c one",), 1), Concept("d", ("d one",), 0)),
         scene(2, Concept("b", ("b one", "b two"), 2)),
     ]
-    assert shown_phrases(scenes) == ("a one", "a two", "b one", "b two")
+    assert shown_phrases(Pictures(scenes).contents) == ("a one", "a two", "b one", "b two")
 
 
 def test_nine_of_ten_unrelated_words_are_not_learned(tiny_run):
@@ -97,6 +98,34 @@ def test_the_command_adds_the_phrases_of_a_configuration(tiny_run, data_folder, 
     main([str(file), str(tmp_path / "run.toml"), "--data", str(data_folder)])
     assert load_model(file).learned.phrases == ("nuclei", "nucleus")
     assert f"size_bytes={file.stat().st_size}" in capsys.readouterr().out
+
+
+def test_the_command_says_in_one_line_what_is_wrong(tiny_run, data_folder, tmp_path, capsys):
+    model, toml = tmp_path / "model.safetensors", tmp_path / "run.toml"
+    toml.write_text("[model]\n[data.weights]\ncells = 1\n")
+    data = ["--data", str(data_folder)]
+    assert main([str(model), str(toml), *data]) == 2
+    assert "model.safetensors" in capsys.readouterr().err
+    save_model(new_model(tiny_run), model, {})
+    before = model.read_bytes()
+    assert main([str(model), str(tmp_path / "gone.toml"), *data]) == 2
+    assert "gone.toml cannot be read" in capsys.readouterr().err
+    toml.write_text("[model]\n[data.weights]\ncells = -1\n")
+    assert main([str(model), str(toml), *data]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {toml}: the share of data.weights.cells is -1")
+    assert said.count("\n") == 1
+    assert model.read_bytes() == before
+
+
+def test_trainings_that_show_nothing_teach_nothing(data_folder, tmp_path, capsys):
+    (tmp_path / "run.toml").write_text(
+        '[model]\n[data.weights]\ncells = 1\n[data.skip]\ncells = ["nucleus"]\n'
+        '[data.lacks.cells]\nrbc = ["red blood cells"]\n'
+    )
+    given = [str(tmp_path / "model.safetensors"), str(tmp_path / "run.toml")]
+    assert main([*given, "--data", str(data_folder)]) == 2
+    assert "nothing was learned" in capsys.readouterr().err
 
 
 def test_an_altered_list_is_refused():

@@ -1,6 +1,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from napari_clipseg.model.checkpoint import load_model, read_metadata
 from napari_clipseg.model.clipseg import CLIPSeg
 from napari_clipseg.train.config import ConfigError, OptimConfig
 from napari_clipseg.train.generated.appearance import objects
+from napari_clipseg.train.journal import read_table
 from napari_clipseg.train.loop import Best, Run, train
 from napari_clipseg.train.losses import MaskTotals, mask_loss
 from napari_clipseg.train.network import new_model
@@ -29,6 +31,17 @@ def curve(folder):
             {name: value for name, value in row.items() if name != "seconds"}
             for row in csv.DictReader(stream)
         ]
+
+
+@pytest.mark.parametrize("ahead", [1, 3, 50])
+def test_batches_come_in_order_however_many_are_made_ahead(tiny_run, tmp_path, monkeypatch, ahead):
+    monkeypatch.setattr("napari_clipseg.train.loop._AHEAD", ahead)
+    run = Run(tiny_run, tmp_path, None)
+    run.step = 2
+    taken = list(run.batches())
+    assert [step for step, _ in taken] == [2, 3, 4, 5, 6, 7]
+    for step, batch in taken:
+        np.testing.assert_array_equal(batch.images, run.sampler.batch(step).images)
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
@@ -81,7 +94,7 @@ def test_a_weights_file_says_what_was_learned_from_which_data(tiny_run, data_fol
 def test_the_best_weights_are_kept_beside_the_last(tiny_run, data_folder, tmp_path, monkeypatch):
     data = dataclasses.replace(tiny_run.data, weights={"cells": 1})
     config = dataclasses.replace(tiny_run, data=data, validate_every=2)
-    scores = iter([0.2, 0.5, 0.3, 0.4, 0.1])
+    scores = iter([0.2, 0.5, 0.3, 0.4])
     monkeypatch.setattr(Validation, "mean_iou", property(lambda self: next(scores)))
     seen = []
     monkeypatch.setattr(Run, "validation", lambda run: seen.append(run.step) or Validation((), 0))
@@ -90,7 +103,7 @@ def test_the_best_weights_are_kept_beside_the_last(tiny_run, data_folder, tmp_pa
     )
     monkeypatch.setattr(Run, "_write_scores", lambda *_: None)
     result = train(config, tmp_path / "run", data=data_folder)
-    assert seen == [2, 4, 6, 8, 8]
+    assert seen == [2, 4, 6, 8]
     assert result.best == Best(4, 0.5)
     assert read_metadata(tmp_path / "run" / "best.safetensors")["at"] == "4"
     assert read_metadata(result.weights)["at"] == "8"
@@ -101,6 +114,93 @@ def test_a_checkpoint_of_another_configuration_is_refused(tiny_run, tmp_path):
     other = dataclasses.replace(tiny_run, seed=4)
     with pytest.raises(ConfigError, match="another configuration"):
         train(other, tmp_path, resume=True)
+
+
+@pytest.fixture
+def on_cells(tiny_run):
+    """The tiny run on a data set with masks, validated at steps 3 and 6 and at its end."""
+    data = dataclasses.replace(tiny_run.data, weights={"cells": 1})
+    return dataclasses.replace(tiny_run, data=data, validate_every=3, checkpoint_every=3)
+
+
+def steps(folder):
+    return [row[0] for row in read_table(folder / "validation.csv")[1:]]
+
+
+def repaint(data_folder, part):
+    """Change a picture that is trained on, or one that is validated on."""
+    stem = {"train": "b", "val": "c"}[part]
+    folder = data_folder / "cells"
+    if part == "val":
+        for name in ("images", "masks/nucleus"):
+            shutil.copy(folder / name / "a.png", folder / name / "c.png")
+        (folder / "val.txt").write_text("c.png\n")
+    return folder / "images" / f"{stem}.png"
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_a_run_does_not_go_on_with_other_pictures(on_cells, data_folder, tmp_path, part):
+    picture = repaint(data_folder, part)
+    train(on_cells, tmp_path, data=data_folder)
+    weights = (tmp_path / "model.safetensors").read_bytes()
+    Image.fromarray(np.zeros((48, 40), np.uint8)).save(picture)
+    with pytest.raises(ConfigError, match=r"cells.* have changed since"):
+        train(on_cells, tmp_path, data=data_folder, resume=True)
+    assert (tmp_path / "model.safetensors").read_bytes() == weights
+
+
+def test_a_new_run_never_goes_on_from_an_earlier_one_in_its_folder(
+    on_cells, data_folder, tmp_path, monkeypatch
+):
+    train(on_cells, tmp_path, data=data_folder)
+    (tmp_path / "notes.txt").touch()
+    monkeypatch.setattr(Run, "learn", lambda *_: (_ for _ in ()).throw(Killed))
+    with pytest.raises(Killed):
+        train(on_cells, tmp_path, data=data_folder)
+    assert {path.name for path in tmp_path.iterdir()} >= {"notes.txt", "data"}
+    assert not [path for path in tmp_path.iterdir() if path.suffix in (".pt", ".csv")]
+    assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_a_run_that_cannot_begin_leaves_the_earlier_one_as_it_is(on_cells, data_folder, tmp_path):
+    train(on_cells, tmp_path, data=data_folder)
+    before = {path.name for path in tmp_path.iterdir()}
+    with pytest.raises(ConfigError):
+        train(on_cells, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
+def test_the_end_of_a_run_is_validated_and_written_once(on_cells, data_folder, tmp_path):
+    train(on_cells, tmp_path, data=data_folder)
+    assert steps(tmp_path) == ["3", "6", "8"]
+    again = train(on_cells, tmp_path, data=data_folder, resume=True)
+    assert again.steps == 8
+    assert steps(tmp_path) == ["3", "6", "8"]
+
+
+def test_a_run_shorter_than_the_time_between_validations_is_validated(
+    on_cells, data_folder, tmp_path
+):
+    train(dataclasses.replace(on_cells, validate_every=500), tmp_path, data=data_folder)
+    assert steps(tmp_path) == ["8"]
+
+
+def test_validation_pictures_are_taken_from_all_of_the_list(on_cells, data_folder, tmp_path):
+    folder = data_folder / "cells"
+    for number in range(20):
+        for name in ("images", "masks/nucleus"):
+            shutil.copy(folder / name / "a.png", folder / name / f"{number}.png")
+        Image.fromarray(np.full((48, 40), number, np.uint8)).save(folder / f"images/{number}.png")
+    (folder / "val.txt").write_text("".join(f"{number}.png\n" for number in range(20)))
+    held_out = Run(on_cells, tmp_path, data_folder).held_out["cells"]
+    shown = [int(scene.image[0, 0, 0]) for scene in held_out]
+    assert shown == [0, 1, 3, 5, 6, 8, 10, 11, 13, 15, 16, 18]
+
+
+def test_without_validation_pictures_there_is_no_table_of_them(tiny_run, tmp_path):
+    result = train(tiny_run, tmp_path)
+    assert result.best is None and np.isnan(result.validation.absent_area)
+    assert not (tmp_path / "validation.csv").exists()
 
 
 def test_the_text_tower_stays_as_it_is(tiny_run, tmp_path):
@@ -114,11 +214,11 @@ def test_the_text_tower_stays_as_it_is(tiny_run, tmp_path):
 
 def test_a_second_run_changes_nothing_but_what_it_trains(tiny_run, tmp_path):
     first = train(tiny_run, tmp_path / "first").weights
-    second = dataclasses.replace(tiny_run, start=str(first), trained=("encoder.clip.visual.proj",))
+    second = dataclasses.replace(tiny_run, start=str(first), trained=("decoder.reduces.0.weight",))
     result = train(second, tmp_path / "second").weights
     before, after = (load_model(path).state_dict() for path in (first, result))
     changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert changed == {"encoder.clip.visual.proj"}
+    assert changed == {"decoder.reduces.0.weight"}
 
 
 def test_a_start_of_another_network_is_refused(tiny_run, tmp_path):

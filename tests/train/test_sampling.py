@@ -3,21 +3,34 @@ import dataclasses
 import numpy as np
 import pytest
 
-from napari_clipseg.train.config import ConfigError, DataConfig, SamplingConfig
+from napari_clipseg.engine.templates import TEMPLATES
+from napari_clipseg.train.augment import Cutter
+from napari_clipseg.train.config import AugmentConfig, ConfigError, DataConfig, SamplingConfig
 from napari_clipseg.train.dataset import Concept, Scene
 from napari_clipseg.train.library import build_library
-from napari_clipseg.train.sampling import Sampler
+from napari_clipseg.train.sampling import Library, Sampler
+from napari_clipseg.train.sources import Pictures
 from napari_clipseg.train.vocabulary import Vocabulary
 
-CONFIG = SamplingConfig(batch=6, prompts=4, supports=3, absent=0.3, text_noise=0.0)
+CONFIG = SamplingConfig(
+    batch=6,
+    prompts=4,
+    supports=3,
+    absent=0.3,
+    templates="plain",
+    mix=0.4,
+    text_share=(0.0, 1.0),
+    own_support=0.25,
+    one_object=0.5,
+)
 
 
 def sampler(library, config=CONFIG, seed=0, absent=()):
-    scenes = [scene for scenes in library.sources.values() for scene in scenes]
-    vocabulary = Vocabulary(scenes, {"micro": list(absent)})
+    templates = TEMPLATES[config.templates]
+    vocabulary = Vocabulary(library.contents, {"micro": list(absent)}, templates)
     rng = np.random.default_rng(9)
-    vocabulary.embed(rng.standard_normal((len(vocabulary.phrases), 16)).astype(np.float32))
-    return Sampler(library, vocabulary, config, side=32, seed=seed)
+    vocabulary.embed(rng.standard_normal((len(vocabulary.sentences), 16)).astype(np.float32))
+    return Sampler(library, vocabulary, config, Cutter(AugmentConfig(), 32), seed=seed)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +109,7 @@ def scene_of(name, realm):
 
 def test_absent_words_come_from_other_realms_and_mean_something_else():
     scenes = [scene_of("nuclei", "micro"), scene_of("roads", "outdoor"), scene_of("car", "outdoor")]
-    vocabulary = Vocabulary(scenes, {"micro": ["nucleus"]})
+    vocabulary = Vocabulary(Pictures(scenes).contents, {"micro": ["nucleus"]})
     near, far = np.array([1.0, 0.0]), np.array([0.0, 1.0])
     known = {"nuclei": near, "nucleus": near, "roads": far, "car": near}
     vectors = [known[phrase] for phrase in vocabulary.phrases]
@@ -126,3 +139,50 @@ def test_unknown_generators_and_missing_folders_are_refused():
         build_library(DataConfig({}, synthetic={"unicorns": 1}), None, 0)
     with pytest.raises(ConfigError, match="no data folder was given"):
         build_library(DataConfig({"cells": 1}), None, 0)
+
+
+def test_the_sentence_around_a_phrase_is_drawn_for_each_prompt(generated):
+    draws = sampler(generated, dataclasses.replace(CONFIG, templates="nine sentences"))
+    table = draws.vocabulary.vectors
+    assert table.shape == (9, len(draws.vocabulary.phrases), 16)
+    sentences = [
+        int(np.flatnonzero((table == vector).all(-1).any(1))[0])
+        for step in range(20)
+        for vector in draws.batch(step).vectors.reshape(-1, 16)
+    ]
+    assert np.bincount(sentences, minlength=9).min() > 20
+
+
+def test_a_prompt_image_keeps_the_sentence_of_its_prompt(generated):
+    batch = sampler(generated, dataclasses.replace(CONFIG, templates="nine sentences")).batch(5)
+    np.testing.assert_array_equal(batch.vectors[tuple(batch.places.T)], batch.meanings)
+
+
+def test_the_share_of_the_text_in_a_mix_is_drawn_from_the_range(generated):
+    config = dataclasses.replace(CONFIG, mix=1.0, text_share=(0.2, 0.3))
+    mix = np.concatenate([sampler(generated, config).batch(step).mix for step in range(10)])
+    assert mix.min() >= 0.2 and mix.max() <= 0.3 and np.ptp(mix) > 0.05
+
+
+def test_what_one_picture_alone_shows_is_not_asked_for_by_that_picture():
+    scenes = [scene_of("lonely", "photo"), scene_of("common", "photo"), scene_of("common", "photo")]
+    library = Library({"photos": Pictures(scenes)}, {"photos": 1.0})
+    config = dataclasses.replace(CONFIG, prompts=1, absent=0.0, supports=6)
+    for own, expected in ((0.0, False), (0.25, True)):
+        draws = sampler(library, dataclasses.replace(config, own_support=own))
+        lonely = draws.vocabulary.vectors[0, draws.vocabulary.row("lonely")]
+        asked = [
+            (meaning == lonely).all()
+            for step in range(10)
+            for meaning in draws.batch(step).meanings
+        ]
+        assert any(asked) is expected and asked
+
+
+def test_photographs_are_asked_in_vain_for_what_other_photographs_show():
+    scenes = [scene_of(name, "photo") for name in ("dog", "red kite", "old man")]
+    vocabulary = Vocabulary(Pictures(scenes).contents, {"micro": ["dinosaur"]})
+    vocabulary.embed(np.eye(len(vocabulary.phrases), 8, dtype=np.float32))
+    rng, shown = np.random.default_rng(0), [vocabulary.row("dog")]
+    rows = {vocabulary.alien(rng, "photo", shown, limit=0.999) for _ in range(60)}
+    assert {vocabulary.phrases[row] for row in rows} == {"red kite", "old man"}

@@ -6,8 +6,9 @@ from PIL import Image
 from scipy import ndimage
 
 from napari_clipseg.train import augment
-from napari_clipseg.train.config import DataConfig
+from napari_clipseg.train.config import AugmentConfig, DataConfig
 from napari_clipseg.train.dataset import Concept, DataSet, Scene
+from napari_clipseg.train.layout import Entry
 from napari_clipseg.train.stain import EOSIN, HAEMATOXYLIN, fibres, restained, transmitted
 
 NUCLEUS = Concept("nucleus", ("nuclei",), 1)
@@ -63,22 +64,25 @@ def test_fibres_are_drawn_out_along_one_direction():
 def test_only_stained_pictures_are_stained_anew_and_not_all_of_their_squares(monkeypatch):
     rgb, nuclei = tissue()
     image, bits = rgb.astype(np.uint8), nuclei.astype(np.uint8)
-    counts = []
+    counts, cutter = [], augment.Cutter(AugmentConfig(), 48)
     for stained in (False, True):
         seen = []
         monkeypatch.setattr(augment, "restained", lambda rng, rgb, seen=seen: seen.append(0) or rgb)
         scene = Scene(image, bits, (NUCLEUS,), "plain", stained=stained)
         for seed in range(40):
-            augment.cut(np.random.default_rng(seed), scene, NUCLEUS, 48)
+            cutter.cut(np.random.default_rng(seed), scene, NUCLEUS)
         counts.append(len(seen))
     assert counts[0] == 0 and 10 < counts[1] < 35
 
 
 def test_a_configuration_names_the_sets_that_are_stained(tmp_path):
     (tmp_path / "images").mkdir()
+    (tmp_path / "masks" / "nucleus").mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(tmp_path / "images" / "a.png")
+    Image.new("L", (8, 8), 255).save(tmp_path / "masks" / "nucleus" / "a.png")
     (tmp_path / "train.txt").write_text("a.png")
-    entry = {"name": "s", "concepts": {}, "domain": "microscopy", "absent_mask_means_empty": True}
+    entry = Entry("s", {"nucleus": ("nuclei",)}, complete=True)
     for named in ((), ("s",)):
-        [scene] = DataSet(tmp_path, entry, DataConfig(stained=named)).scenes("train")
+        config = DataConfig(weights={"s": 1}, stained=named)
+        [scene] = DataSet(tmp_path, entry, "micro", config).scenes("train")
         assert scene.stained is bool(named)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from napari_clipseg.train.dataset import UNLABELLED, Concept, Scene
-from napari_clipseg.train.validation import telling_square, validate
+from napari_clipseg.train.validation import spread, telling_square, validate
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (8, 10, 3)).astype(np.uint8)
 
@@ -49,6 +49,27 @@ def test_the_area_found_for_absent_words_is_measured():
     absent = {"outdoor": ["giraffe", "piano"], "micro": ["car"]}
     result = validate(left(4), {"lakes": [scene()]}, absent, 0.5)
     assert result.absent_area == pytest.approx(1 / 80)
+
+
+def test_where_no_absent_word_was_asked_there_is_no_area():
+    result = validate(left(4), {"lakes": [scene()]}, {"micro": ["car"]}, 0.5)
+    assert np.isnan(result.absent_area)
+    assert result.table().endswith("words of absent things: not asked.")
+
+
+def test_an_area_of_nothing_is_not_the_same_as_none_asked():
+    def nothing(scene, phrases):
+        return np.zeros((len(phrases), *scene.bits.shape), np.float32)
+
+    result = validate(nothing, {"lakes": [scene()]}, {"outdoor": ["car"]}, 0.5)
+    assert result.table().endswith("words of absent things: 0.00%.")
+
+
+def test_items_are_spread_evenly_over_a_list():
+    assert spread(tuple(range(10)), 3) == (0, 3, 6)
+    assert spread(range(23), 12) == (0, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21)
+    assert spread((1, 2), 5) == (1, 2)
+    assert spread((1, 2), None) == (1, 2)
 
 
 def test_pictures_of_which_nothing_is_known_are_passed_over():

@@ -5,8 +5,9 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_clipseg.errors import SettingError
-from napari_clipseg.io.training_set import TrainingSet
+from napari_clipseg.train.config import ConfigError
 from napari_clipseg.train.readers.folder import read_folder
+from napari_clipseg.train.training_set import TrainingSet
 from napari_clipseg.widget.training_data import write_training_data
 
 NEW = TrainingSet("wells", {"nucleus": ["nuclei"], "debris": ["debris"]}, held_out=0)
@@ -43,6 +44,22 @@ def test_labels_of_larger_pixels_are_read_on_the_image(viewer, tmp_path):
     [picture] = read_folder(folder, "train").pictures
     expected = np.kron(coarse, np.ones((2, 2), int)) == 5
     np.testing.assert_array_equal(picture.read().masks["nucleus"], expected)
+
+
+def test_values_for_what_is_no_concept_are_refused_before_anything_is_written(viewer, tmp_path):
+    pairs = [(viewer.layers["stack"], viewer.layers["painted"])]
+    values = {"nucleuss": [1], "debris": [2]}
+    with pytest.raises(SettingError, match=r"nucleuss: no such concept.* nucleus, debris"):
+        write_training_data(viewer, tmp_path / "out", NEW, pairs, values)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_layer_whose_name_is_a_path_is_refused(viewer, tmp_path):
+    viewer.layers["stack"].name = "exp/0"
+    pairs = [(viewer.layers["exp/0"], viewer.layers["painted"])]
+    with pytest.raises(ConfigError, match="name of a picture is 'exp/0'"):
+        write_training_data(viewer, tmp_path / "out", NEW, pairs, {"nucleus": [1], "debris": [2]})
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_nobody_painted_is_refused(viewer, tmp_path):

@@ -56,7 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         with _clearing_up():
             commands.main(arguments, prog_name="napari-clipseg", standalone_mode=False)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
+        if isinstance(error.__cause__, EOFError):
+            # click takes a file that ends too early for a person who leaves: nothing here asks one
+            raise error.__cause__ from None
         _leave("stopped", INTERRUPTED)
     except SomeFailed as error:
         _leave(error.format_message(), error.exit_code)

@@ -9,7 +9,8 @@ from typing import Annotated
 import click
 
 from napari_clipseg.cli.fields import PATH, argument, command, option
-from napari_clipseg.cli.options import Contrast, Device, Model, Output, Zoom
+from napari_clipseg.cli.options import Contrast, Device, Output, Zoom
+from napari_clipseg.model.catalog import DEFAULT_MODEL
 
 Dataset = Annotated[Path, argument("DATASET")]
 
@@ -35,7 +36,16 @@ class EvaluateJob:
     """All that ``evaluate`` was asked to do; each field is the option of its name."""
 
     dataset: Dataset
-    model: Model
+    model: Annotated[
+        tuple[str, ...],
+        option(
+            "A name from `napari-clipseg weights list`, a file or folder, or a hub id; further "
+            "ones are compared with the first.",
+            multiple=True,
+            default=(DEFAULT_MODEL,),
+            metavar="NAME|PATH|HUB-ID",
+        ),
+    ]
     task: Annotated[
         str,
         option(
@@ -76,7 +86,7 @@ class EvaluateJob:
 
 @command
 def evaluate(job: EvaluateJob) -> None:
-    """Measure a model on a data set with masks.
+    """Measure a model, or several, on a data set with masks.
 
     DATASET is a folder, see docs/evaluation.md. Prints a table with one row for each concept,
     beside it the best threshold of a colour channel, and writes JSON, CSV, curves and the best

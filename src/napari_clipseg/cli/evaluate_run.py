@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,9 +16,14 @@ from napari_clipseg.cli.evaluate import EvaluateJob
 from napari_clipseg.cli.study import StudyJob
 from napari_clipseg.engine.segmenter import Segmenter
 from napari_clipseg.errors import SettingError, UnknownName
-from napari_clipseg.evaluate.benchmark import ABSENT_WORDS, Benchmark, BenchmarkOptions, spread
+from napari_clipseg.evaluate.benchmark import (
+    ABSENT_WORDS,
+    Benchmark,
+    BenchmarkOptions,
+    pictures_of,
+)
 from napari_clipseg.evaluate.pages import table, write_report
-from napari_clipseg.evaluate.report import Report
+from napari_clipseg.evaluate.report import Origin, Report
 from napari_clipseg.evaluate.studies import Effect, VisualPromptStudy
 from napari_clipseg.model.baselines import load_baseline
 from napari_clipseg.model.checkpoint import load_model
@@ -27,23 +32,26 @@ from napari_clipseg.train.readers.formats import READERS
 
 
 def run_evaluation(job: EvaluateJob) -> Report:
-    """Measure a model, print the table and write the results.
+    """Measure the models, print the table and write the results.
 
     Raises
     ------
     ClipSegError, FileNotFoundError
-        If the data set, a model or a picture cannot be used.
+        If the data set, a model or a picture cannot be used, or nothing could be measured.
     """
+    names = short_names([*job.model, *map(str, job.baseline)])
     data = read_data(job.dataset, job.format, job.split)
     if job.fold is not None:
         data = _fold_of(data, job.fold)
     writable_folder(job.output)
     options = BenchmarkOptions(job.task, job.limit, job.absent or ABSENT_WORDS, job.contrast)
-    benchmark = Benchmark(data, _segmenters(job), options)
+    segmenters = dict(zip(names, _segmenters(job), strict=True))
+    benchmark = Benchmark(data, segmenters, options)
     with progress(benchmark.pictures, data.name) as pictures:
         for picture in pictures:
             benchmark.take(picture)
-    report = Report.of(benchmark)
+    origin = Origin(str(job.dataset), job.format, job.split, job.fold)
+    report = Report.of(benchmark, origin)
     write_report(report, benchmark.gallery.sheet(), job.output)
     click.echo(table(report))
     click.echo(f"all results are in {job.output}")
@@ -78,12 +86,29 @@ def progress(pictures: tuple[Annotated, ...], title: str) -> Iterator[Iterator[A
         yield iter(bar)
 
 
-def _segmenters(job: EvaluateJob) -> dict[str, Segmenter]:
-    zoom, device = job.zoom, job.device
-    models = {job.model: Segmenter(job.model, device=device, zoom=zoom)}
+def short_names(given: Sequence[str]) -> list[str]:
+    """Return what models are called in a table: as much of their paths as tells them apart.
+
+    Raises
+    ------
+    SettingError
+        If two are the same.
+    """
+    whole = [Path(each).with_suffix("") if Path(each).is_file() else Path(each) for each in given]
+    for depth in range(1, 1 + max(len(path.parts) for path in whole)):
+        names = ["/".join(path.parts[-depth:]) for path in whole]
+        if len(set(names)) == len(names):
+            return names
+    raise SettingError(
+        f"a model is named twice among {', '.join(given)}: name each --model and --baseline once"
+    )
+
+
+def _segmenters(job: EvaluateJob) -> Iterator[Segmenter]:
+    for name in job.model:
+        yield Segmenter(name, device=job.device, zoom=job.zoom)
     for path in job.baseline:
-        models[path.stem] = Segmenter(load_baseline(path), device=device, zoom=zoom)
-    return models
+        yield Segmenter(load_baseline(path), device=job.device, zoom=job.zoom)
 
 
 def _fold_of(data: AnnotatedSet, fold: int) -> AnnotatedSet:
@@ -105,7 +130,7 @@ def run_visual_prompt_study(job: StudyJob) -> tuple[Effect, ...]:
     data = read_data(job.dataset, job.format, job.split)
     writable_folder(job.output)
     study = VisualPromptStudy(load_model(job.model), data, job.word)
-    with progress(spread(data.pictures, job.limit), data.name) as pictures:
+    with progress(pictures_of(data, job.limit), data.name) as pictures:
         for picture in pictures:
             study.take(picture)
     effects = study.effects()

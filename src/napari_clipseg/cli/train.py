@@ -26,7 +26,14 @@ class TrainJob:
     config: Config
     data: Data
     output: Output
-    resume: Annotated[bool, option("Go on from the checkpoint in the output folder.", is_flag=True)]
+    resume: Annotated[
+        bool,
+        option(
+            "Go on from the checkpoint in the output folder. Without it, what an earlier run left "
+            "there is removed.",
+            is_flag=True,
+        ),
+    ]
     device: TrainDevice
 
 

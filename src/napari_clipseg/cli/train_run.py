@@ -15,11 +15,13 @@ import click
 from napari_clipseg.atomic import writable_folder
 from napari_clipseg.cli.study import AblationJob
 from napari_clipseg.cli.train import TrainJob
-from napari_clipseg.evaluate.ablation import Ablated, ablations, study, write_ablations
+from napari_clipseg.evaluate.ablation import Ablated, ablate, ablated, ablations, write_ablations
 from napari_clipseg.evaluate.run_curves import run_curves
 from napari_clipseg.io.overlay import write_png
-from napari_clipseg.train.config import TrainConfig, read_config
-from napari_clipseg.train.loop import BEST, StepDone, TrainResult, train
+from napari_clipseg.train.config import OptimConfig, TrainConfig
+from napari_clipseg.train.config_file import read_config
+from napari_clipseg.train.loop import StepDone, TrainResult, train
+from napari_clipseg.train.run_folder import BEST, CURVES
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +42,7 @@ def run_training(job: TrainJob) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     with training_bar(job.output.name, config.optim.steps) as watch:
         result = train(config, job.output, data=job.data, resume=job.resume, watch=watch)
-    write_png(job.output / "curves.png", run_curves(job.output))
+    write_png(job.output / CURVES, run_curves(job.output))
     if result.validation.scores:
         click.echo(result.validation.table())
     click.echo(_where(result))
@@ -111,7 +113,7 @@ def _where(result: TrainResult) -> str:
     folder = result.weights.parent
     last = f"the weights after step {result.steps} are in {result.weights}"
     if result.best is None:
-        return f"{last}; there were no validation pictures to compare steps with"
+        return f"{last}; no validation picture has a mask, so steps could not be compared"
     if result.best.step == result.steps:
         return f"{last}; no earlier ones did better on the validation pictures"
     return (
@@ -123,6 +125,8 @@ def _where(result: TrainResult) -> str:
 def run_ablation(job: AblationJob) -> tuple[Ablated, ...]:
     """Train with one thing changed at a time; print and write what each training came to.
 
+    Trainings of the same study that are in the folder already are in the table, too.
+
     Raises
     ------
     ClipSegError, FileNotFoundError
@@ -130,15 +134,20 @@ def run_ablation(job: AblationJob) -> tuple[Ablated, ...]:
     """
     config = read_training(job.config, job.device)
     if job.steps is not None:
-        optim = dataclasses.replace(config.optim, steps=job.steps, restarts=())
-        config = dataclasses.replace(config, optim=optim)
+        config = dataclasses.replace(config, optim=_shortened(config.optim, job.steps))
     trainings = ablations(config, job.only)
     writable_folder(job.output)
-    results: list[Ablated] = []
     for name, training in trainings.items():
         with training_bar(name, training.optim.steps) as watch:
-            results += study({name: training}, job.output, job.data, watch)
+            weights = ablate(name, training, job.output, job.data, watch)
+        results = ablated(config, job.output, weights)
         table = write_ablations(results, job.output)
     click.echo(table)
     click.echo(f"the weights of each training are in {job.output}")
-    return tuple(results)
+    return results
+
+
+def _shortened(optim: OptimConfig, steps: int) -> OptimConfig:
+    """Return a training of other length, its rise in proportion."""
+    warmup = optim.warmup * steps // optim.steps
+    return dataclasses.replace(optim, steps=steps, warmup=warmup, restarts=())

@@ -12,15 +12,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from napari_clipseg.atomic import atomic_path
 from napari_clipseg.errors import UnknownName
+from napari_clipseg.model.checkpoint import read_metadata
 from napari_clipseg.train.config import TrainConfig
 from napari_clipseg.train.loop import StepDone, train
+from napari_clipseg.train.record import chosen
+from napari_clipseg.train.run_folder import LAST
+from napari_clipseg.train.validation import share
 
 Change = Callable[[TrainConfig], TrainConfig]
 
@@ -35,9 +40,9 @@ class Ablated:
         Name in :data:`ABLATIONS`.
     steps : int
     iou : float
-        Mean IoU over all concepts of the validation pictures, by phrase.
+        Mean IoU over all concepts of the validation pictures, by phrase; nan without masks.
     absent_area : float
-        Mean share of pixels found for words of absent things.
+        Mean share of pixels found for words of absent things; nan where none was asked for.
     """
 
     name: str
@@ -71,19 +76,20 @@ def ablations(config: TrainConfig, names: Sequence[str]) -> dict[str, TrainConfi
     return {name: ABLATIONS[name](towers) for name in names or ABLATIONS}
 
 
-def study(
-    trainings: dict[str, TrainConfig],
+def ablate(
+    name: str,
+    training: TrainConfig,
     output: Path,
     data: Path | None,
     watch: Callable[[StepDone], object] = lambda done: None,
-) -> Iterator[Ablated]:
-    """Train each in a folder of its own, and yield what it came to.
+) -> Path:
+    """Train in a folder of its own; return the weights.
 
     A training that was stopped goes on, one that is done is not done again.
 
     Parameters
     ----------
-    trainings : dict of str to TrainConfig
+    name, training : str, TrainConfig
         From :func:`ablations`.
     output : Path
         Existing folder.
@@ -92,11 +98,45 @@ def study(
     watch : callable
         Called after every step.
     """
-    for name, config in trainings.items():
-        folder = output / re.sub(r"\W+", "-", name)
-        result = train(config, folder, data=data, resume=True, watch=watch)
-        validation = result.validation
-        yield Ablated(name, result.steps, validation.mean_iou, validation.absent_area)
+    return train(training, _folder(output, name), data=data, resume=True, watch=watch).weights
+
+
+def ablated(config: TrainConfig, output: Path, weights: Path) -> tuple[Ablated, ...]:
+    """Return what all trainings of a study came to, those of earlier commands included.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        As for :func:`ablations`.
+    output : Path
+        As for :func:`ablate`.
+    weights : Path
+        Of one training of the study: one on other pictures is not part of it.
+
+    Raises
+    ------
+    WeightsInvalid
+        If a weights file is damaged.
+    """
+    data, found = read_metadata(weights)["data"], []
+    for name in ABLATIONS:
+        file = _folder(output, name) / LAST
+        if file.exists():
+            notes, (training,) = read_metadata(file), ablations(config, [name]).values()
+            same = json.dumps(chosen(training))
+            if (notes.get("training"), notes.get("data")) == (same, data):
+                found.append(_read(name, notes))
+    return tuple(found)
+
+
+def _folder(output: Path, name: str) -> Path:
+    return output / re.sub(r"\W+", "-", name)
+
+
+def _read(name: str, notes: Mapping[str, str]) -> Ablated:
+    scores = json.loads(notes["validation"])
+    values = (math.nan if scores[key] is None else scores[key] for key in ("iou", "absent"))
+    return Ablated(name, int(notes["steps"]), *values)
 
 
 def write_ablations(results: Sequence[Ablated], output: Path) -> str:
@@ -107,14 +147,20 @@ def write_ablations(results: Sequence[Ablated], output: Path) -> str:
     OutputError
         If a file cannot be written.
     """
-    rows = [f"| {r.name} | {r.steps} | {r.iou:.3f} | {r.absent_area:.2%} |" for r in results]
+    rows = [f"| {r.name} | {r.steps} | {r.iou:.3f} | {share(r.absent_area)} |" for r in results]
     head = ["| training | steps | IoU | area found for absent things |", "|---|---|---|---|"]
     table = "\n".join([*head, *rows])
-    values = json.dumps([dataclasses.asdict(each) for each in results], indent=2)
+    values = json.dumps([_values(each) for each in results], indent=2, allow_nan=False)
     for name, text in {"ablation.md": table, "ablation.json": values}.items():
         with atomic_path(output / name) as unfinished:
             unfinished.write_text(f"{text}\n", encoding="utf-8")
     return table
+
+
+def _values(result: Ablated) -> dict[str, Any]:
+    """Return what stands in the file: null for what is not a number, which JSON does not have."""
+    values = dataclasses.asdict(result)
+    return {key: None if value != value else value for key, value in values.items()}
 
 
 def _untaught(config: TrainConfig) -> TrainConfig:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +17,7 @@ from napari_clipseg.evaluate.gallery import Gallery, Judged, Shown
 from napari_clipseg.evaluate.metrics import Tally, at, count, nearest_threshold
 from napari_clipseg.evaluate.tasks import TASKS, Probability, Question, read_pixels, read_truth
 from napari_clipseg.train.readers.annotated import Annotated, AnnotatedSet, Truth
-
-Item = TypeVar("Item")
-
-ABSENT_THRESHOLD = 0.5
-"""Probability above which a pixel counts as found for the word of an absent thing."""
+from napari_clipseg.train.validation import spread
 
 ABSENT_WORDS = ("giraffe", "grand piano", "submarine", "slice of pizza")
 """Things that are asked for in every picture although no data set here is expected to show them."""
@@ -75,12 +70,15 @@ class Found:
 
     @property
     def absent_area(self) -> float:
-        """Mean share of the pixels found for words of absent things; nan if none was asked."""
+        """Mean share of the pixels found for words of absent things; nan if none was asked.
+
+        A pixel is found above :attr:`threshold`, as it is for what is there.
+        """
         return float(np.mean(self._areas)) if self._areas else float("nan")
 
     def add_absent(self, probability: Probability, known: npt.NDArray[np.bool_]) -> None:
-        """Take in the answers (P, H, W) to words of absent things."""
-        self._areas += [float((each[known] > ABSENT_THRESHOLD).mean()) for each in probability]
+        """Take in the answers (P, H, W) to words of absent things; one known pixel at least."""
+        self._areas += [float((each[known] > self.threshold).mean()) for each in probability]
 
 
 class Benchmark:
@@ -103,13 +101,19 @@ class Benchmark:
     classical : mapping of str to ClassicalTally
         What a threshold found, by concept.
     gallery : Gallery
+    void : int
+        Pictures taken of which no pixel counts, so that nothing was asked.
+    nowhere : tuple of str
+        Words for absent things that every picture is asked for.
 
     Raises
     ------
     UnknownName
         If there is no such task.
     SettingError
-        If the limit leaves no picture.
+        If there is no picture.
+    ImageError
+        If a picture of the list is not there.
     """
 
     def __init__(
@@ -121,20 +125,24 @@ class Benchmark:
         if options.task not in TASKS:
             raise UnknownName(f"task {options.task!r} is unknown; there are {', '.join(TASKS)}")
         self.data, self.options = data, options
-        self.pictures = spread(data.pictures, options.limit)
-        if not self.pictures:
-            raise SettingError(f"no picture of {data.name} is left to be asked")
+        self.pictures = pictures_of(data, options.limit)
         self.found = {name: Found(segmenter) for name, segmenter in segmenters.items()}
         self.classical: dict[str, ClassicalTally] = defaultdict(ClassicalTally)
         self.gallery = Gallery()
+        self.void = 0
         self._task = TASKS[options.task](data)
         phrases = {phrase for each in data.concepts.values() for phrase in each}
-        self._nowhere = [word for word in options.absent if word not in phrases]
+        self.nowhere = tuple(word for word in options.absent if word not in phrases)
 
     @property
     def graded(self) -> bool:
         """Whether answers are judged as probabilities, so that thresholds matter."""
         return self._task.graded
+
+    @property
+    def means(self) -> tuple[str, ...]:
+        """What mIoU may be the mean of in this task."""
+        return self._task.means
 
     def take(self, picture: Annotated) -> None:
         """Ask all models about one picture and count their answers.
@@ -150,6 +158,9 @@ class Benchmark:
             raise ImageError(
                 f"{picture.file} has the shape {image.shape[:2]}, its masks {sorted(shapes)}"
             )
+        if not truth.known.any():
+            self.void += 1
+            return
         questions = self._task.questions(picture, truth)
         words = self._absent_words(truth)
         shown = Shown(picture.file.name, image, self.options.contrast)
@@ -198,11 +209,26 @@ class Benchmark:
     def _absent_words(self, truth: Truth) -> list[str]:
         names = [name for name in sorted(truth.absent) if name in self.data.concepts]
         concepts = spread(tuple(names), ABSENT_CONCEPTS)
-        return [*(self.data.concepts[name][0] for name in concepts), *self._nowhere]
+        return [*(self.data.concepts[name][0] for name in concepts), *self.nowhere]
 
 
-def spread(items: tuple[Item, ...], limit: int | None) -> tuple[Item, ...]:
-    """Return at most ``limit`` of the items, evenly spread over them."""
-    if limit is None or len(items) <= limit:
-        return items
-    return tuple(items[index * len(items) // limit] for index in range(limit))
+def pictures_of(data: AnnotatedSet, limit: int | None) -> tuple[Annotated, ...]:
+    """Return the pictures of a data set that are to be asked, at most ``limit``.
+
+    Raises
+    ------
+    SettingError
+        If there is none.
+    ImageError
+        If one is not there: better now than after hours.
+    """
+    chosen = spread(data.pictures, limit)
+    if not chosen:
+        raise SettingError(f"the list of {data.name} names no picture, so there is none to ask")
+    missing = [each.file for each in chosen if not each.file.exists()]
+    if missing:
+        raise ImageError(
+            f"{len(missing)} of {len(chosen)} listed pictures of {data.name} are not there, the "
+            f"first is {missing[0]}: put them there, or take them off the list"
+        )
+    return chosen

@@ -11,8 +11,7 @@ import argparse
 import dataclasses
 import json
 import sys
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 
@@ -21,49 +20,26 @@ import numpy as np
 from napari_clipseg.atomic import atomic_path, writable_folder
 from napari_clipseg.engine.segmenter import Segmenter
 from napari_clipseg.errors import ClipSegError, OutputError
-from napari_clipseg.evaluate.benchmark import spread
 from napari_clipseg.evaluate.card_page import page
+from napari_clipseg.evaluate.card_words import AbsentWords, Words
 from napari_clipseg.evaluate.gallery import Gallery
 from napari_clipseg.evaluate.survey import Answer, Source, Survey, examples_of
 from napari_clipseg.io.overlay import write_png
-from napari_clipseg.train.config import DataConfig, read_config
-from napari_clipseg.train.dataset import MICRO, read_entries, read_index
+from napari_clipseg.train.config import ConfigError, DataConfig
+from napari_clipseg.train.config_file import read_config
+from napari_clipseg.train.dataset import DataSet, read_index
+from napari_clipseg.train.layout import INDEX, read_entries, realm_of
 from napari_clipseg.train.readers.folder import read_folder
+from napari_clipseg.train.validation import spread
 
-STARTER = Path(str(files("napari_clipseg.train"))) / "starter-seventh.toml"
+STARTER = Path(str(files("napari_clipseg.train"))) / "starter-eighth.toml"
 """Training whose data sets are asked unless another is named."""
 
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 """Marks in a card between which its figures stand."""
 
-_ABSENT_WORDS = 4
-"""Words of each kind that every picture is asked for in vain."""
-
 _UNSEEN_PICTURES = 12
 """Pictures of a data set for evaluation only, spread over its list: they are large."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Words:
-    """What ``words.toml`` holds.
-
-    Parameters
-    ----------
-    unknown : tuple of str
-        Things that no picture shows and that training never named.
-    synonyms : mapping of str to mapping
-        Data set -> concept -> other words.
-    """
-
-    unknown: tuple[str, ...]
-    synonyms: Mapping[str, Mapping[str, Sequence[str]]]
-
-    @classmethod
-    def read(cls) -> Words:
-        """Return the words that lie beside this module."""
-        text = files("napari_clipseg.evaluate").joinpath("words.toml").read_text(encoding="utf-8")
-        table = tomllib.loads(text)
-        return cls(tuple(table["unknown"]), table["synonyms"])
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -82,7 +58,8 @@ class Card:
         Kind of absent words -> mean share of pixels found for them.
     recognised : mapping of str to float
         "synonyms" and "unknown": share of these words that ``Segmenter.knows`` calls learned;
-        empty where the model carries no list.
+        without "synonyms" where there are none for the data sets, empty where the model carries
+        no list.
     """
 
     model: str
@@ -116,16 +93,21 @@ def make_card(
     Raises
     ------
     ConfigError
-        If the data folder does not have what the configuration names.
+        If the data folder does not have what the configuration names, or no validation picture
+        has a mask.
     EngineError, OutOfMemory
         If the model fails.
     """
-    gallery, words = Gallery(), Words.read()
-    absent = {
-        realm: {"taught": named[:_ABSENT_WORDS], "never named": words.unknown[:_ABSENT_WORDS]}
-        for realm, named in config.absent.items()
-    }
-    known = [_asked(segmenter, each, absent, gallery) for each in _taught(data, config, limit)]
+    entries = read_index(data, config)
+    sets = {name: entries[name] for name in config.weights}
+    gallery, words = Gallery(), Words.read().never_used(segmenter, config, sets)
+    absent = words.absent(config)
+    known = [_asked(segmenter, each, absent, gallery) for each in _taught(sets, words, limit)]
+    if not any(survey.answers() for survey in known):
+        raise ConfigError(
+            f"no validation picture of {', '.join(sets) or 'the configuration'} has a mask, so "
+            "that there is nothing to measure: name pictures with masks in each set's val.txt"
+        )
     unseen = [_asked(segmenter, each, {}, Gallery()) for each in _unseen(data, limit)]
     kinds = dict.fromkeys(kind for survey in known for kind in survey.areas)
     card = Card(
@@ -143,30 +125,29 @@ def make_card(
     return card, gallery
 
 
-def _taught(data: Path, config: DataConfig, limit: int | None) -> Iterator[Source]:
+def _taught(sets: Mapping[str, DataSet], words: Words, limit: int | None) -> Iterator[Source]:
     """Yield the validation pictures of every data set of the training."""
-    synonyms = Words.read().synonyms
-    masks_only = dataclasses.replace(config, mosaics={}, synthetic={})
-    for name, each in read_index(data, masks_only).items():
-        scenes = spread(tuple(each.scenes("val")), limit)
-        yield Source(name, scenes, examples_of(each.scenes("train")), synonyms.get(name, {}))
+    for name, each in sets.items():
+        scenes = spread(each.scenes("val"), limit)
+        examples = examples_of(each.scenes("train"))
+        yield Source(name, scenes, examples, words.synonyms.get(name, {}))
 
 
 def _unseen(data: Path, limit: int | None) -> Iterator[Source]:
     """Yield pictures of every data set that is there to measure on."""
     for entry in read_entries(data):
-        if entry["use"] == "evaluate only" and entry["kind"] == "masks":
+        if entry.get("use") == "evaluate only" and entry.get("kind") == "masks":
             found = read_folder(data / entry["name"], "eval")
             chosen = spread(found.pictures, min(limit or _UNSEEN_PICTURES, _UNSEEN_PICTURES))
-            realm = "micro" if entry["domain"] in MICRO else "outdoor"
-            scenes = tuple(dataclasses.replace(found, pictures=chosen).scenes(realm))
-            yield Source(entry["name"], scenes)
+            realm = realm_of(entry, f"data set {entry['name']!r} in {data / INDEX}")
+            scenes = dataclasses.replace(found, pictures=chosen).scenes(realm)
+            yield Source(entry["name"], [scenes[number] for number in range(len(scenes))])
 
 
 def _asked(
     segmenter: Segmenter,
     source: Source,
-    absent: Mapping[str, Mapping[str, Sequence[str]]],
+    absent: AbsentWords,
     gallery: Gallery,
 ) -> Survey:
     survey = Survey(segmenter, source, absent, gallery)
@@ -177,9 +158,8 @@ def _asked(
 
 
 def _recognised(segmenter: Segmenter, words: Words) -> dict[str, float]:
-    synonyms = [word for of in words.synonyms.values() for each in of.values() for word in each]
     shares = {}
-    for kind, texts in {"synonyms": synonyms, "unknown": words.unknown}.items():
+    for kind, texts in {"synonyms": words.all_synonyms, "unknown": words.unknown}.items():
         found = [segmenter.knows(text) for text in texts]
         known = [each.known for each in found if each is not None]
         if known:

@@ -25,7 +25,9 @@ def _validation(card: Card) -> Iterator[str]:
     examples = {(each.data, each.concept): each for each in _asked(card.known, EXAMPLE)}
     yield (
         f"Validation pictures, IoU at {card.threshold:g} by the first phrase and by one painted "
-        "example of the training pictures; AP by phrase; the best Otsu threshold of a channel."
+        "example of the training pictures; AP by phrase; the best Otsu threshold of a channel. "
+        "AP is the paper's, which spans only the recalls that thresholds reach: a better answer "
+        "can have a lower one."
     )
     yield ""
     yield "| data set | concept | images | by phrase | by example | AP | classical |"
@@ -49,11 +51,14 @@ def _validation(card: Card) -> Iterator[str]:
 def _absent(card: Card) -> Iterator[str]:
     for kind, area in card.areas.items():
         yield f"Mean area found for words of absent things, {kind}: {area:.2%}."
-    if card.recognised:
+    shares = {kind: f"{share:.0%}" for kind, share in card.recognised.items()}
+    if "synonyms" in shares:
         yield (
-            f"`knows` calls {card.recognised['synonyms']:.0%} of the synonyms below learned, and "
-            f"{card.recognised['unknown']:.0%} of the words of unknown things."
+            f"`knows` calls {shares['synonyms']} of the synonyms below learned, and "
+            f"{shares['unknown']} of the words of unknown things."
         )
+    elif shares:
+        yield f"`knows` calls {shares['unknown']} of the words of unknown things learned."
 
 
 def _synonyms(card: Card) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +16,11 @@ INK, FAINT = "#1a1a1a", "#d8d8d8"
 MARGIN = 52
 """Pixels around the axes, for the numbers and names beside them."""
 
-TICKS = 5
+TICKS = 6
+"""Distances between the numbers along an axis, at most."""
+
+DOT = 3
+"""Radius in pixels of a curve of one point."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,7 +31,7 @@ class Line:
     ----------
     name : str
     x, y : ndarray (n,)
-        Within the plot's ranges.
+        Within the plot's ranges; a point that is not finite is left out.
     """
 
     name: str
@@ -44,6 +49,8 @@ class Plot:
     lines : sequence of Line
     x_end, y_end : float
         Where the axes, which begin at 0, end.
+    x_unit : float
+        Smallest distance of the numbers along x: 1 for what is counted.
     """
 
     title: str
@@ -51,6 +58,7 @@ class Plot:
     lines: Sequence[Line]
     x_end: float = 1.0
     y_end: float = 1.0
+    x_unit: float = 0.0
 
 
 class Canvas:
@@ -67,17 +75,22 @@ class Canvas:
         self._draw = ImageDraw.Draw(self._image)
         self._font = ImageFont.load_default(FONT_SIZE)
 
-    def text(self, place: tuple[int, int], text: str, colour: str = INK) -> None:
-        """Write text with its upper left corner at (x, y)."""
-        self._draw.text(place, text, fill=colour, font=self._font)
+    def text(
+        self, place: tuple[float, float], text: str, colour: str = INK, anchor: str = "la"
+    ) -> None:
+        """Write text at (x, y), by default its upper left corner; see Pillow for other anchors."""
+        self._draw.text(place, text, fill=colour, font=self._font, anchor=anchor)
 
     def paste(self, rgb: npt.NDArray[np.uint8], place: tuple[int, int]) -> None:
         """Lay a picture with its upper left corner at (x, y)."""
         self._image.paste(Image.fromarray(rgb), place)
 
     def line(self, points: Sequence[tuple[float, float]], colour: str, width: int = 2) -> None:
-        """Draw a line through points (x, y)."""
-        self._draw.line(list(points), fill=colour, width=width, joint="curve")
+        """Draw a line through points (x, y); of a single one, a dot."""
+        if len(points) == 1:
+            self._draw.circle(points[0], DOT, fill=colour)
+        else:
+            self._draw.line(list(points), fill=colour, width=width, joint="curve")
 
     def rgb(self) -> npt.NDArray[np.uint8]:
         """Return the picture (H, W, 3)."""
@@ -106,23 +119,43 @@ def draw(plots: Sequence[Plot], side: int = 420) -> npt.NDArray[np.uint8]:
         for number, line in enumerate(plot.lines):
             colour = COLOURS[number % len(COLOURS)]
             canvas.text((left, (number + 1) * (FONT_SIZE + 6) + 6), line.name, colour)
-            x = left + line.x / plot.x_end * side
-            y = legend + MARGIN // 2 + (1 - line.y / plot.y_end) * side
+            drawn = np.isfinite(line.y)
+            x = left + line.x[drawn] / plot.x_end * side
+            y = legend + MARGIN // 2 + (1 - line.y[drawn] / plot.y_end) * side
             canvas.line(list(zip(x.tolist(), y.tolist(), strict=True)), colour)
     return canvas.rgb()
 
 
 def _draw_axes(canvas: Canvas, corner: tuple[int, int], side: int, plot: Plot) -> None:
     left, top = corner
-    for tick in range(TICKS + 1):
-        share = tick / TICKS
-        x, y = left + share * side, top + (1 - share) * side
+    canvas.line([(left, top), (left + side, top), (left + side, top + side)], FAINT, 1)
+    for value in ticks(plot.x_end, plot.x_unit):
+        x = left + value / plot.x_end * side
         canvas.line([(x, top), (x, top + side)], FAINT, 1)
+        canvas.text((x, top + side + 4), f"{value:.6g}", anchor="ma")
+    for value in ticks(plot.y_end):
+        y = top + (1 - value / plot.y_end) * side
         canvas.line([(left, y), (left + side, y)], FAINT, 1)
-        canvas.text((int(x) - 8, top + side + 4), _number(share * plot.x_end))
-        canvas.text((left - 28, int(y) - 8), _number(share * plot.y_end))
-    canvas.text((left + side // 2 - 30, top + side + 22), plot.x_name)
+        canvas.text((left - 6, y), f"{value:.6g}", anchor="rm")
+    canvas.text((left + side / 2, top + side + 22), plot.x_name, anchor="ma")
 
 
-def _number(value: float) -> str:
-    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
+def ticks(end: float, unit: float = 0.0) -> list[float]:
+    """Return where an axis from 0 to ``end`` is marked.
+
+    Parameters
+    ----------
+    end : float
+        Above 0.
+    unit : float
+        Smallest distance between marks, which is else 1, 2 or 5 times a power of 10.
+
+    Examples
+    --------
+    >>> ticks(20)
+    [0.0, 5.0, 10.0, 15.0, 20.0]
+    """
+    closest = end / TICKS
+    power = 10.0 ** math.floor(math.log10(closest))
+    step = max(unit, power * next(each for each in (1, 2, 5, 10) if each * power >= closest))
+    return [number * step for number in range(int(end / step + 1e-9) + 1)]

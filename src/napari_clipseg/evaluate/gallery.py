@@ -71,11 +71,12 @@ class Panel:
     ----------
     rank : float
         The lower, the sooner it is shown.
-    caption : str
+    prompt, caption : str
     rgb : ndarray (H, W, 3) uint8
     """
 
     rank: float
+    prompt: str
     caption: str
     rgb: Rgb
 
@@ -101,20 +102,42 @@ class Gallery:
                     del kept[max(kept, key=lambda each: kept[each].rank)]
 
     def sheet(self) -> Rgb:
-        """Return a picture (H, W, 3) of all that is kept: the best to the left, best first."""
-        columns = [("best", self._best), ("worst, the worst first", self._worst)]
+        """Return a picture (H, W, 3) of all that is kept: the best to the left, best first.
+
+        No answer is shown twice: of few, the better half is to the left, the rest to the right.
+        """
+        best, worst = self._halves()
+        columns = [("best", best), ("worst, the worst first", worst)]
         width = 3 * SIDE + 2 * GAP
-        height = 2 * CAPTION + KEPT * (SIDE + CAPTION + GAP)
+        height = 2 * CAPTION + len(best) * (SIDE + CAPTION + GAP)
         canvas = Canvas(2 * width + 3 * GAP, height)
         for column, (title, kept) in enumerate(columns):
             left = GAP + column * (width + GAP)
             canvas.text((left, 4), f"{title} (picture, truth, answer)")
-            ordered = sorted(kept.values(), key=lambda panel: panel.rank)
-            for row, panel in enumerate(ordered):
+            for row, panel in enumerate(kept):
                 top = 2 * CAPTION + row * (SIDE + CAPTION + GAP)
                 canvas.text((left, top - CAPTION + 4), panel.caption)
                 canvas.paste(panel.rgb, (left, top))
         return canvas.rgb()
+
+    def _halves(self) -> tuple[list[Panel], list[Panel]]:
+        """Return the best and the worst, in order; what is among both is in one of them."""
+        best, worst = (
+            sorted(kept.items(), key=lambda each: each[1].rank)
+            for kept in (self._best, self._worst)
+        )
+        shared = [key for key, panel in best if _same(panel, self._worst.get(key))]
+        better = (len(shared) + 1) // 2
+        left_out, in_best = set(shared[better:]), set(shared[:better])
+        return (
+            [panel for key, panel in best if key not in left_out],
+            [panel for key, panel in worst if key not in in_best],
+        )
+
+
+def _same(panel: Panel, other: Panel | None) -> bool:
+    """Return whether two panels of one concept in one picture are of the same prompt."""
+    return other is not None and panel.prompt == other.prompt
 
 
 def _last_rank(kept: Mapping[tuple[str, str], Panel]) -> float:
@@ -130,7 +153,8 @@ def _panel(shown: Shown, judged: Judged, rank: float) -> Panel:
     ]
     line = np.full((SIDE, GAP, 3), 255, np.uint8)
     rgb = np.concatenate([parts[0], line, parts[1], line, parts[2]], axis=1)
-    return Panel(rank, f"{judged.prompt} | {shown.name} | IoU {judged.iou:.2f}", rgb)
+    caption = f"{judged.prompt} | {shown.name} | IoU {judged.iou:.2f}"
+    return Panel(rank, judged.prompt, caption, rgb)
 
 
 def _fitted(rgb: Rgb) -> Rgb:

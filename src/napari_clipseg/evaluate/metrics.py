@@ -11,6 +11,7 @@ the strict comparison and the 1 in every denominator are theirs.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -72,13 +73,36 @@ class Counts:
 
     @property
     def average_precision(self) -> float:
-        """Area under precision over recall by Simpson's rule; 0 where fewer than two points.
+        """The authors' AP: area under precision over recall by Simpson's rule.
 
-        Thresholds above which nothing is found give no point.
+        0 where there are fewer than two points.
+
+        Notes
+        -----
+        Thresholds above which nothing is found give no point, and the curve is not continued to
+        the recalls 0 and 1. An answer whose recalls lie close together, such as one of nothing
+        but 0 and 1, has a low value however good it is.
         """
         found = self.tp + self.fp > 0
         points = np.unique(np.stack([self.recall[found], self.precision[found]], 1), axis=0)
         return float(simpson(points[:, 1], x=points[:, 0])) if len(points) > 1 else 0.0
+
+    @property
+    def full_average_precision(self) -> float:
+        """The ordinary average precision, over all recalls from 0 to 1; nan if nothing is there.
+
+        Notes
+        -----
+        The mean of the precisions at which the pixels there are found, from the threshold 1, where
+        nothing is found, over the 49 down to where everything is. Probabilities between the same
+        two thresholds count as equal.
+        """
+        there = int(self.tp[0] + self.fn[0])
+        everything = there + int(self.fp[0] + self.tn[0])
+        hits = np.append(self.tp[::-1], there)
+        found = np.append((self.tp + self.fp)[::-1], everything)
+        gained = np.diff(hits, prepend=0)
+        return float((gained * hits / np.maximum(found, 1)).sum() / there) if there else math.nan
 
 
 def count(
@@ -130,6 +154,11 @@ class Tally:
         """Mean of the samples' own intersections over union; 0 without samples."""
         return np.asarray(self._iou_sum / max(self.samples, 1))
 
+    @property
+    def shown(self) -> bool:
+        """Whether at least one pixel of what was asked for is there."""
+        return bool(self.counts.tp[0] + self.counts.fn[0])
+
     @classmethod
     def total(cls, tallies: Iterable[Tally]) -> Tally:
         """Return one tally of all samples."""
@@ -157,7 +186,13 @@ MEAN_IOUS = {"class": mean_iou_by_class, "sample": mean_iou_by_sample}
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Best:
-    """The highest value of a curve and the threshold that gives it."""
+    """The highest value of a curve and the threshold that gives it.
+
+    Parameters
+    ----------
+    value, threshold : float
+        Both nan where there is no such value; the threshold alone where thresholds mean nothing.
+    """
 
     value: float
     threshold: float

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,14 @@ from napari_clipseg.io.overlay import write_png
 
 ROWS_SHOWN = 40
 """Concepts that a table shows at most; JSON and CSV have all."""
+
+_COMPARED: Mapping[str, Callable[[Row], float]] = {
+    "iou": lambda row: row.iou,
+    "best_iou": lambda row: row.best.value,
+    "ap": lambda row: row.average_precision,
+    "full_ap": lambda row: row.full_average_precision,
+}
+"""Columns of the CSV file for each further model."""
 
 STYLE = (
     "body{font:15px sans-serif;max-width:1500px;margin:2em auto;padding:0 1em}"
@@ -62,17 +70,14 @@ def write_report(report: Report, sheet: npt.NDArray[np.uint8], folder: Path) -> 
 
 
 def _head(report: Report) -> list[str]:
-    own = f"IoU at {report.run['threshold']:g}"
-    return [
-        "concept",
-        "n",
-        own,
-        "best IoU",
-        "best IoU_BIN",
-        "AP",
-        "classical",
-        *report.total.others,
+    models = report.run["models"]
+    others = [
+        f"{name} at {models[name]['threshold']:g} (best)" if report.run["graded"] else name
+        for name in report.total.others
     ]
+    own = f"IoU at {report.run['threshold']:g}" if report.run["graded"] else "IoU"
+    values = [own, "best IoU", "best IoU_BIN", "AP", "full AP"]
+    return ["concept", "n", *values, "classical", *others]
 
 
 def _cells(report: Report) -> Iterator[list[str]]:
@@ -82,18 +87,29 @@ def _cells(report: Report) -> Iterator[list[str]]:
         yield [
             row.concept,
             str(row.samples),
-            f"{row.iou:.3f}",
-            f"{row.best.value:.3f}{_place(report, row.best)}",
-            f"{row.binary.value:.3f}",
-            "-" if math.isnan(row.average_precision) else f"{row.average_precision:.3f}",
+            _value(row.iou),
+            f"{_value(row.best.value)}{_place(row.best)}",
+            _value(row.binary.value),
+            _value(row.average_precision),
+            _value(row.full_average_precision),
             _classical(row),
-            *(f"{best.value:.3f}" for best in row.others.values()),
+            *(_other(each) for each in row.others.values()),
         ]
 
 
-def _place(report: Report, best: Best) -> str:
+def _other(row: Row) -> str:
+    """Return IoU of another model with the best one in brackets, where thresholds matter."""
+    best = "" if math.isnan(row.best.threshold) else f" ({_value(row.best.value)})"
+    return f"{_value(row.iou)}{best}"
+
+
+def _value(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def _place(best: Best) -> str:
     """Return the threshold of a best value in brackets, where thresholds matter."""
-    return f" ({best.threshold:g})" if report.run["graded"] else ""
+    return "" if math.isnan(best.threshold) else f" ({best.threshold:g})"
 
 
 def _classical(row: Row) -> str:
@@ -104,35 +120,55 @@ def _classical(row: Row) -> str:
 
 def _notes(report: Report) -> Iterator[str]:
     run = report.run
+    split = f", split {run['split']}" if "split" in run else ""
     yield (
-        f"{run['model']} on {run['data']}, task {run['task']}, "
+        f"{run['model']} on {run['data']}{split}, task {run['task']}, "
         f"{run['pictures']} of {run['of_pictures']} pictures"
     )
+    if run["void_pictures"]:
+        yield f"pictures left out because no pixel counts: {run['void_pictures']}"
     if len(report.rows) > ROWS_SHOWN:
         yield f"{len(report.rows) - ROWS_SHOWN} more concepts are in the files"
     for name, best in report.means.items():
-        yield f"mIoU over {name}: {best.value:.3f}{_place(report, best)}"
+        yield f"mIoU over {name}: {best.value:.3f}{_place(best)}"
     for index, value in enumerate(report.folds):
         if not math.isnan(value):
             yield f"mIoU over the classes of fold {index}: {value:.3f}"
-    if not math.isnan(report.absent_area):
-        yield f"area above 0.5 for words of absent things: {report.absent_area:.1%}"
+    yield from _absent(report)
     better, count = report.beaten()
     yield f"better than the best classical threshold on {better} of {count} concepts"
+    if run["graded"]:
+        yield (
+            "AP is the paper's: it spans only the recalls that thresholds reach, so a better model "
+            "can have a lower one; compare models by IoU or by full AP, which spans them all"
+        )
+
+
+def _absent(report: Report) -> Iterator[str]:
+    for name, area in report.absent_areas.items():
+        if not math.isnan(area):
+            whose = f", {name}" if len(report.absent_areas) > 1 else ""
+            threshold = report.run["models"][name]["threshold"]
+            yield f"area above {threshold:g} for words of absent things{whose}: {area:.1%}"
 
 
 def _write_csv(report: Report, path: Path) -> None:
     fixed = [f"iou_at_{threshold:g}" for threshold in report.total.fixed]
-    others = [f"{name}_best_iou" for name in report.total.others]
-    head = ["concept", "samples", "iou", "best_iou", "best_threshold", "best_iou_bin", "ap"]
+    others = [f"{name}_{value}" for name in report.total.others for value in _COMPARED]
+    head = ["concept", "samples", "iou", "best_iou", "best_threshold", "best_iou_bin"]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow([*head, *fixed, "classical_iou", *others])
+        writer.writerow([*head, "ap", "full_ap", *fixed, "classical_iou", *others])
         for row in (*report.rows, report.total):
-            classical = row.classical.iou if row.classical else ""
-            best = [row.best.value, row.best.threshold, row.binary.value, row.average_precision]
-            rest = [*row.fixed.values(), classical, *(each.value for each in row.others.values())]
-            writer.writerow([row.concept, row.samples, row.iou, *best, *rest])
+            classical = row.classical.iou if row.classical else math.nan
+            values = [
+                *(row.iou, row.best.value, row.best.threshold, row.binary.value),
+                *(row.average_precision, row.full_average_precision, *row.fixed.values()),
+                classical,
+                *(value(each) for each in row.others.values() for value in _COMPARED.values()),
+            ]
+            cells = ["" if math.isnan(value) else value for value in values]
+            writer.writerow([row.concept, row.samples, *cells])
 
 
 def _plots(report: Report) -> Sequence[Plot]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_clipseg.evaluate.drawing import Line, Plot, draw
+from napari_clipseg.train.journal import LOG, SCORES, read_table
 
 LOSSES = ("mask", "align", "contrast")
 
@@ -27,20 +28,24 @@ def run_curves(folder: Path) -> npt.NDArray[np.uint8]:
     folder : Path
         Holds ``log.csv`` and, where the run had validation pictures, ``validation.csv``.
     """
-    losses = _columns(folder / "log.csv")
-    last = float(losses["step"][-1])
-    lines = [_smoothed(name, losses["step"], losses[name]) for name in LOSSES]
-    highest = max(float(line.y.max()) for line in lines)
-    plots = [Plot("losses", "step", lines, last, highest or 1.0)]
-    if (folder / "validation.csv").is_file():
-        plots.append(_validation(_columns(folder / "validation.csv"), last))
+    log, scores = _columns(folder / LOG), _columns(folder / SCORES)
+    last = max((float(table["step"][-1]) for table in (log, scores) if table), default=1.0)
+    plots = [_losses(log, last)]
+    if scores:
+        plots.append(_validation(scores, last))
     return draw(plots)
+
+
+def _losses(log: Mapping[str, Column], last: float) -> Plot:
+    lines = [_smoothed(name, log["step"], log[name]) for name in LOSSES if name in log]
+    values = [value for line in lines for value in line.y.tolist() if math.isfinite(value)]
+    return Plot("losses", "step", lines, last, max(values, default=0.0) or 1.0, x_unit=1)
 
 
 def _validation(scores: Mapping[str, Column], last: float) -> Plot:
     names = {"mean IoU": "iou", "area found for absent things": "absent"}
     lines = [Line(title, scores["step"], scores[name]) for title, name in names.items()]
-    return Plot("validation", "step", lines, last)
+    return Plot("validation", "step", lines, last, x_unit=1)
 
 
 def _smoothed(name: str, step: Column, values: Column) -> Line:
@@ -53,8 +58,9 @@ def _smoothed(name: str, step: Column, values: Column) -> Line:
 
 
 def _columns(file: Path) -> dict[str, Column]:
-    """Return the columns of a table of numbers; an empty cell is nan."""
-    with file.open(encoding="utf-8") as stream:
-        head, *rows = csv.reader(stream)
+    """Return the columns of a table of numbers, none if it has no row; an empty cell is nan."""
+    head, *rows = read_table(file)
+    if not rows:
+        return {}
     table = np.array([[float(cell or "nan") for cell in row] for row in rows])
     return dict(zip(head, table.T, strict=True))

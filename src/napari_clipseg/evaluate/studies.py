@@ -62,6 +62,12 @@ class VisualPromptStudy:
     data : AnnotatedSet
     words : sequence of str
         Further names to choose among, for data sets whose pictures show fewer than three things.
+        One that is there already, in small or capital letters, adds nothing.
+
+    Raises
+    ------
+    SettingError
+        If a word is blank.
 
     Notes
     -----
@@ -70,6 +76,8 @@ class VisualPromptStudy:
     """
 
     def __init__(self, model: CLIPSeg, data: AnnotatedSet, words: Sequence[str] = ()) -> None:
+        if not all(word.strip() for word in words):
+            raise SettingError("a name to choose among is blank: leave it out")
         self._model, self._data, self._words = model, data, tuple(words)
         self._side = int(model.config.clip["vision_cfg"]["image_size"])
         self._gains: dict[str, list[float]] = {name: [] for name in (*ATTENTION_MASKS, *VARIANTS)}
@@ -89,14 +97,16 @@ class VisualPromptStudy:
             for name, mask in read_truth(picture).masks.items()
             if name in self._data.concepts and not mask.all()
         }
-        names = [*(self._data.concepts[name][0] for name in masks), *self._words]
+        phrases = [self._data.concepts[name][0] for name in masks]
+        names = _distinct([*phrases, *self._words])
         if len(names) < FEWEST_NAMES:
             return
         pixels = Pixels(read_pixels(picture))
         rgb = np.array(pixels.read((0, 0, *pixels.shape)))
         with translated_errors(), torch.inference_mode():
-            texts = self._model.text_vectors([TEMPLATE.format(name) for name in names])
-            for target, mask in enumerate(masks.values()):
+            texts = self._model.text_vectors([TEMPLATE.format(name) for name in names.values()])
+            for phrase, mask in zip(phrases, masks.values(), strict=True):
+                target = list(names).index(_key(phrase))
                 for variant, gain in self._effects(rgb, mask, texts, target):
                     self._gains[variant].append(gain)
 
@@ -156,3 +166,15 @@ class VisualPromptStudy:
         cosines = F.normalize(vectors) @ F.normalize(texts).T
         chosen: Tensor = (scale * cosines).softmax(-1)
         return chosen
+
+
+def _distinct(names: Sequence[str]) -> dict[str, str]:
+    """Return the names that CLIP can tell apart: its text tower sees small letters only."""
+    found: dict[str, str] = {}
+    for name in names:
+        found.setdefault(_key(name), name)
+    return found
+
+
+def _key(name: str) -> str:
+    return " ".join(name.casefold().split())

@@ -110,11 +110,11 @@ class Survey:
         self.areas: dict[str, list[float]] = defaultdict(list)
 
     def take(self, scene: Scene, title: str) -> None:
-        """Ask about one picture and count the answers."""
-        asked = list(self._questions(scene))
-        if not asked:
+        """Ask about one picture and count the answers; not about one of which no pixel counts."""
+        asked, known = list(self._questions(scene)), (scene.bits & UNLABELLED) == 0
+        if not asked or not known.any():
             return
-        image, known = as_layer(scene), (scene.bits & UNLABELLED) == 0
+        image = as_layer(scene)
         answers = self._segmenter.probability(image, [each.prompt for each in asked])
         for question, probability in zip(asked, answers, strict=True):
             if question.concept is None:

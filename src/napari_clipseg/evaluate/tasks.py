@@ -54,9 +54,12 @@ class Task(Protocol):
     ----------
     graded : bool
         Whether the settled answers are probabilities, not just 0 and 1.
+    means : tuple of str
+        Names in :data:`~napari_clipseg.evaluate.metrics.MEAN_IOUS` that say something here.
     """
 
     graded: ClassVar[bool]
+    means: ClassVar[tuple[str, ...]]
 
     def questions(self, picture: Annotated, truth: Truth) -> Sequence[Question]:
         """Return all questions for a picture; none if it shows nothing that is asked for."""
@@ -69,6 +72,7 @@ class Referring:
     """Every phrase of every concept that a picture shows, each by itself."""
 
     graded: ClassVar[bool] = True
+    means: ClassVar[tuple[str, ...]] = ("class", "sample")
 
     def __init__(self, data: AnnotatedSet) -> None:
         self._concepts = data.concepts
@@ -92,10 +96,12 @@ class ZeroShot:
     Notes
     -----
     Concepts of which nothing is known in a picture take part, but do not count there. Those
-    that are known to be absent count: what they win is wrong.
+    that are known to be absent count: what they win is wrong. One of which rightly nothing is
+    found has the IoU 0 all the same, so that a mean over samples would say nothing.
     """
 
     graded: ClassVar[bool] = False
+    means: ClassVar[tuple[str, ...]] = ("class",)
 
     def __init__(self, data: AnnotatedSet) -> None:
         self._concepts = data.concepts
@@ -129,6 +135,7 @@ class OneShot:
     """
 
     graded: ClassVar[bool] = True
+    means: ClassVar[tuple[str, ...]] = ("class", "sample")
 
     def __init__(self, data: AnnotatedSet) -> None:
         self._data = data
@@ -162,15 +169,11 @@ def read_truth(picture: Annotated) -> Truth:
 
     Raises
     ------
-    FileNotFoundError
-        If the picture or its annotation is not there.
     ImageError
-        If a file of masks cannot be read.
+        If a file of masks is not there or cannot be read.
     """
     try:
         return picture.read()
-    except FileNotFoundError:
-        raise
     except OSError as error:
         raise ImageError(f"the masks of {picture.file} cannot be read: {error}") from error
 

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from napari_clipseg.train.config import AugmentConfig
 from napari_clipseg.train.dataset import UNLABELLED, Concept, Scene
 from napari_clipseg.train.stain import restained
 
-SCALES = (0.5, 2.0)
-"""Smallest and largest magnification of a training square."""
-
-_NATIVE = 0.35
-"""Share of the squares that are cut at the picture's own resolution."""
-
-_ON_OBJECT = 0.8
-"""Share of the squares that are cut so that they show some of the concept asked for."""
-
-_RESTAINED = 0.6
-"""Share of the squares of stained tissue that are shown in other stains."""
+_PLACES, _ENOUGH = 50, 0.05
+"""Of so many places for a largest square, the first that is masked by more than this share."""
 
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+Box = tuple[int, int, int, int]
+"""A square of a picture: x0, y0, x1, y1."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,38 +52,49 @@ class Square:
         return known
 
 
-def cut(rng: np.random.Generator, scene: Scene, concept: Concept, side: int) -> Square:
-    """Return a random square of a scene, turned and lit at random.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Cutter:
+    """Cuts training squares from scenes.
 
     Parameters
     ----------
-    rng : Generator
-        Decides everything.
-    concept : Concept
-        What most squares shall show.
+    config : AugmentConfig
     side : int
-        Side of the square in pixels.
+        Side of the squares in pixels.
     """
-    box = _box(rng, scene, concept, side)
-    picture = Image.fromarray(scene.image).resize((side, side), Image.Resampling.BILINEAR, box)
-    bits = Image.fromarray(scene.bits).resize((side, side), Image.Resampling.NEAREST, box)
-    turns = 0 if scene.upright else int(rng.integers(4))
-    step = -1 if rng.random() < 0.5 else 1
-    rgb = np.rot90(np.asarray(picture), turns)[:, ::step].astype(np.float32)
-    turned = np.ascontiguousarray(np.rot90(np.asarray(bits), turns)[:, ::step])
-    return Square(_lit(rng, rgb, scene), turned)
+
+    config: AugmentConfig
+    side: int
+
+    def cut(self, rng: np.random.Generator, scene: Scene, concept: Concept) -> Square:
+        """Return a random square of a scene, turned and lit at random.
+
+        Parameters
+        ----------
+        rng : Generator
+            Decides everything.
+        concept : Concept
+            What most squares shall show.
+        """
+        size, box = (self.side, self.side), _CROPS[self.config.crop](self, rng, scene, concept)
+        picture = Image.fromarray(scene.image).resize(size, Image.Resampling.BILINEAR, box)
+        bits = Image.fromarray(scene.bits).resize(size, Image.Resampling.NEAREST, box)
+        turns = int(rng.integers(4)) if self.config.turned and not scene.upright else 0
+        step = -1 if rng.random() < self.config.mirrored else 1
+        rgb = np.rot90(np.asarray(picture), turns)[:, ::step].astype(np.float32)
+        turned = np.ascontiguousarray(np.rot90(np.asarray(bits), turns)[:, ::step])
+        return Square(_lit(rng, rgb, scene, self.config), turned)
 
 
-def _box(
-    rng: np.random.Generator, scene: Scene, concept: Concept, side: int
-) -> tuple[int, int, int, int]:
-    """Return a square (x0, y0, x1, y1) within the scene."""
+def _scaled(cutter: Cutter, rng: np.random.Generator, scene: Scene, concept: Concept) -> Box:
+    """Return a square of random size, most often where the concept is."""
     height, width = scene.bits.shape
-    low, high = (math.log(scale) for scale in SCALES)
-    scale = 1.0 if rng.random() < _NATIVE else math.exp(rng.uniform(low, high))
-    extent = min(round(side / scale), height, width)
+    low, high = (math.log(scale) for scale in cutter.config.scales)
+    native = rng.random() < cutter.config.native
+    scale = 1.0 if native else math.exp(rng.uniform(low, high))
+    extent = min(round(cutter.side / scale), height, width)
     y, x = rng.integers(height - extent + 1), rng.integers(width - extent + 1)
-    if rng.random() < _ON_OBJECT:
+    if rng.random() < cutter.config.on_object:
         rows, columns = np.nonzero(scene.bits & concept.bits)
         if len(rows):
             chosen = int(rng.integers(len(rows)))
@@ -96,47 +104,73 @@ def _box(
     return int(x), int(y), int(x) + extent, int(y) + extent
 
 
-def _lit(rng: np.random.Generator, rgb: NDArray[np.float32], scene: Scene) -> NDArray[np.float32]:
+def _largest(cutter: Cutter, rng: np.random.Generator, scene: Scene, concept: Concept) -> Box:
+    """Return the first of some largest squares that is masked well enough, or the best of them."""
+    mask, extent = scene.mask(concept), min(scene.bits.shape)
+    best, most = (0, 0), -1.0
+    for _ in range(_PLACES):
+        y, x = (int(rng.integers(length - extent + 1)) for length in scene.bits.shape)
+        share = float(mask[y : y + extent, x : x + extent].mean())
+        if share > most:
+            best, most = (y, x), share
+        if most > _ENOUGH or not concept.bits:
+            break
+    y, x = best
+    return x, y, x + extent, y + extent
+
+
+_CROPS: Mapping[str, Callable[[Cutter, np.random.Generator, Scene, Concept], Box]] = {
+    "scaled": _scaled,
+    "largest": _largest,
+}
+"""How a square is chosen, by the name that ``AugmentConfig.crop`` takes."""
+
+
+def _lit(
+    rng: np.random.Generator, rgb: NDArray[np.float32], scene: Scene, config: AugmentConfig
+) -> NDArray[np.float32]:
     """Return RGB in [0, 1]: stain, window, gamma, colour, inversion, blur and noise."""
-    if scene.stained and rng.random() < _RESTAINED:
+    if scene.stained and rng.random() < config.restained:
         rgb = restained(rng, rgb)
-    low, high = _window(rng, scene)
+    low, high = _window(rng, scene, config)
     image = np.clip((rgb - low) / (high - low), 0, 1)
-    if rng.random() < 0.4:
+    if rng.random() < config.gamma:
         image = image ** np.float32(math.exp(rng.normal(0, 0.25)))
     if scene.realm != "plain":
-        image = _tinted(rng, image)
-    if scene.invertible and rng.random() < 0.12:
+        image = _tinted(rng, image, config)
+    if scene.invertible and rng.random() < config.inverted:
         image = 1 - image
-    if rng.random() < 0.2:
+    if rng.random() < config.blurred:
         sigma = rng.uniform(0.3, 1.2)
         image = ndimage.gaussian_filter(image, (sigma, sigma, 0))
-    if rng.random() < 0.25:
+    if rng.random() < config.noisy:
         grain = rng.standard_normal(image.shape[:2], np.float32)[..., None]
         image = image + np.float32(rng.uniform(0.01, 0.07)) * grain
     seen: NDArray[np.float32] = np.clip(image, 0, 1).astype(np.float32)
     return seen
 
 
-def _window(rng: np.random.Generator, scene: Scene) -> tuple[float, float]:
+def _window(rng: np.random.Generator, scene: Scene, config: AugmentConfig) -> tuple[float, float]:
     """Return the scene's window, moved a little, or the full range as uint8 is shown."""
     low, high = scene.window
     draw = rng.random()
-    if draw < 0.2:
+    if draw < config.full_range:
         return 0.0, 255.0
-    if draw < 0.6:
+    if draw < 1 - config.moved:
         return low, high
     extent = high - low
     moved = low + extent * rng.uniform(-0.15, 0.1), high + extent * rng.uniform(-0.25, 0.3)
     return moved[0], max(moved[1], moved[0] + 1)
 
 
-def _tinted(rng: np.random.Generator, image: NDArray[np.float32]) -> NDArray[np.float32]:
+def _tinted(
+    rng: np.random.Generator, image: NDArray[np.float32], config: AugmentConfig
+) -> NDArray[np.float32]:
     """Return colour with its balance moved, now and then grey."""
     draw = rng.random()
-    if draw >= 0.35:
+    if draw >= config.tinted:
         return image
-    if draw < 0.08:
+    if draw < config.grey:
         return np.repeat((image @ _LUMINANCE)[..., None], 3, axis=2)
     balanced: NDArray[np.float32] = image * rng.uniform(0.85, 1.15, 3).astype(np.float32)
     return np.clip(balanced, 0, 1)

@@ -1,22 +1,59 @@
-"""What fixes a training run, read from one TOML file."""
+"""What fixes a training run; ``config_file`` reads it from TOML.
+
+Each dataclass refuses values with which nothing could be learned: see ``config_checks``.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import tomllib
-import typing
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from napari_clipseg.errors import ClipSegError
 from napari_clipseg.model.config import ModelConfig
-from napari_clipseg.train.prompt_images import PAPERS_CHOICE, VARIANTS
+from napari_clipseg.train.config_checks import (
+    augment_faults,
+    data_faults,
+    optim_faults,
+    sampling_faults,
+    train_faults,
+)
+from napari_clipseg.train.prompt_images import PAPERS_CHOICE
 
 
 class ConfigError(ClipSegError, ValueError):
     """A training configuration names something unknown or holds an impossible value."""
+
+
+def _refuse(faults: Iterator[str]) -> None:
+    """Raise the first of what is wrong, if anything is."""
+    for fault in faults:
+        raise ConfigError(fault)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AnnotatedConfig:
+    """One data set in a published format.
+
+    Parameters
+    ----------
+    format : str
+        A name of ``readers.formats.READERS``.
+    folder : str
+        Where it is, relative to the data folder.
+    share : float
+        Share of the samples, relative to the other sources.
+    train, val : str
+        Splits that are trained on and validated on; ``val`` may be empty.
+    realm : str
+        As in ``dataset.Scene``: decides which words are absent.
+    """
+
+    format: str
+    folder: str
+    share: float = 1.0
+    train: str = "train"
+    val: str = "val"
+    realm: str = "photo"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,6 +85,8 @@ class DataConfig:
     absent : mapping of str to list of str
         Words for things that pictures of a realm (``"micro"``, ``"outdoor"``) never show; by
         default those of ``learned.USUALLY_ABSENT``.
+    annotated : mapping of str to AnnotatedConfig
+        Data sets in published formats, by a name of your own.
     """
 
     weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
@@ -63,11 +102,70 @@ class DataConfig:
     skip: Mapping[str, list[str]] = dataclasses.field(default_factory=dict)
     lacks: Mapping[str, Mapping[str, list[str]]] = dataclasses.field(default_factory=dict)
     absent: Mapping[str, list[str]] = dataclasses.field(default_factory=dict)
+    annotated: Mapping[str, AnnotatedConfig] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _refuse(data_faults(self))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AugmentConfig:
+    """How a picture becomes a square, by default as microscopy and aerial images need it.
+
+    ``examples/phrasecut.toml`` turns off all that the paper does not do.
+
+    Parameters
+    ----------
+    crop : {"scaled", "largest"}
+        "scaled": a square at a random magnification. "largest": the largest square that fits, at
+        a random place; of up to 50 places the first where more than 5 % are masked, as in the
+        authors' ``find_crop``.
+    scales : (float, float)
+        Smallest and largest magnification, drawn evenly on a logarithmic scale.
+    native : float
+        Share of the scaled squares that keep the picture's own resolution.
+    on_object : float
+        Share of the scaled squares that are cut so that they show some of the concept.
+    turned : bool
+        Whether squares are turned by a random multiple of 90 degrees, but for upright sets.
+    mirrored : float
+        Share that is mirrored.
+    full_range, moved : float
+        Share that is seen through the full range of the file, and through the picture's contrast
+        window with both ends moved; all others are seen through that window.
+    gamma : float
+        Share whose brightness is bent by a power.
+    tinted, grey : float
+        Share whose colours are changed, and among them those that are made grey.
+    inverted, restained : float
+        Share of the invertible, and of the stained sets.
+    blurred, noisy : float
+        Share that is blurred, and that gets noise.
+    """
+
+    crop: str = "scaled"
+    scales: tuple[float, ...] = (0.5, 2.0)
+    native: float = 0.35
+    on_object: float = 0.8
+    turned: bool = True
+    mirrored: float = 0.5
+    full_range: float = 0.2
+    moved: float = 0.4
+    gamma: float = 0.4
+    tinted: float = 0.35
+    grey: float = 0.08
+    inverted: float = 0.12
+    restained: float = 0.6
+    blurred: float = 0.2
+    noisy: float = 0.25
+
+    def __post_init__(self) -> None:
+        _refuse(augment_faults(self))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SamplingConfig:
-    """How a batch is drawn.
+    """How a batch is drawn, by default with the shares of the paper's PC+ (its section 4).
 
     Parameters
     ----------
@@ -77,8 +175,19 @@ class SamplingConfig:
         Share of the prompts that name something absent.
     alien : float
         Cosine similarity of text vectors below which two phrases mean different things.
+    templates : str
+        Sentences around a phrase: a name in ``engine.templates.TEMPLATES``. One is drawn for
+        each prompt.
     mix : float
-        Share of the visual prompts that are mixed with the text; the text's weight is U(0, 1).
+        Share of the visual prompts that are mixed with the text.
+    text_share : (float, float)
+        The text's share of such a mix is drawn evenly between these. The authors' configuration
+        has 0 to 0.5, the paper says 0 to 1.
+    own_support : float
+        Share of the visual prompts that are cut from the same picture. Where it is 0, a concept
+        that only one picture shows is never asked for by a picture.
+    one_object : float
+        Share of the support masks that keep one connected object only.
     text_noise : float
         Length of the noise added to text vectors, relative to theirs: neighbours of a phrase
         learn with it.
@@ -92,12 +201,19 @@ class SamplingConfig:
     batch: int = 8
     prompts: int = 4
     supports: int = 3
-    absent: float = 1 / 3
+    absent: float = 0.2
     alien: float = 0.45
-    mix: float = 0.4
-    text_noise: float = 0.25
+    templates: str = "nine sentences"
+    mix: float = 1.0
+    text_share: tuple[float, ...] = (0.0, 0.5)
+    own_support: float = 0.0
+    one_object: float = 0.0
+    text_noise: float = 0.0
     prompt_image: str = PAPERS_CHOICE
     cycle: int = 0
+
+    def __post_init__(self) -> None:
+        _refuse(sampling_faults(self))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -112,7 +228,8 @@ class OptimConfig:
         Rising steps between warm-up and end at which the cosine begins anew: what a longer run
         gains after a first one went well.
     rate, final_rate, weight_decay, clip : float
-        AdamW's learning rate at its peak and end, its decay, and the largest gradient norm.
+        AdamW's learning rate at its peak and end, its decay, and the largest gradient norm; 0:
+        gradients are not clipped.
     tower, tower_late : float
         Share of the rate for the vision tower, early and late. At the full rate the first steps,
         in which only the mean of the masks is learned, make all tokens of a picture alike, and
@@ -125,6 +242,9 @@ class OptimConfig:
         Weights of the losses beside the cross entropy, see ``losses``.
     average : float
         Decay of the moving average of the weights, which is what is saved.
+    dropout : float
+        Share of the decoder's attention and hidden values that is left out. The paper has 0.1;
+        attention with dropout has no fused form and makes a step half as long again.
     """
 
     steps: int = 4000
@@ -142,6 +262,10 @@ class OptimConfig:
     align: float = 0.1
     contrast: float = 0.05
     average: float = 0.998
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        _refuse(optim_faults(self))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -153,10 +277,11 @@ class TrainConfig:
     model : ModelConfig
     data : DataConfig
     sampling : SamplingConfig
+    augment : AugmentConfig
     optim : OptimConfig
     start : str
-        Model to go on from: a weights file or a name of the catalog. Empty: the network starts
-        random.
+        Model to go on from: a weights file, relative to the working directory as are ``clip`` and
+        ``text_tower``, or a name of the catalog. Empty: the network starts random.
     taken : tuple of str
         How the names of the weights begin that are taken from ``start``; all others start random.
         ``["encoder."]`` is a new decoder on the towers of another model. By default all.
@@ -185,6 +310,7 @@ class TrainConfig:
     model: ModelConfig
     data: DataConfig
     sampling: SamplingConfig = SamplingConfig()
+    augment: AugmentConfig = AugmentConfig()
     optim: OptimConfig = OptimConfig()
     start: str = ""
     taken: tuple[str, ...] = ("",)
@@ -199,117 +325,4 @@ class TrainConfig:
     accumulate: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse values with which nothing could be learned."""
-        positive = {
-            "optim.steps": self.optim.steps,
-            "sampling.batch": self.sampling.batch,
-            "sampling.prompts": self.sampling.prompts,
-            "checkpoint_every": self.checkpoint_every,
-            "validate_every": self.validate_every,
-            "accumulate": self.accumulate,
-        }
-        for name, value in positive.items():
-            if value < 1:
-                raise ConfigError(f"{name} is {value}; it must be at least 1")
-        bounds = (self.optim.warmup, *self.optim.restarts, self.optim.steps)
-        if self.optim.restarts and any(b <= a for a, b in itertools.pairwise(bounds)):
-            raise ConfigError(f"optim.restarts must rise between warmup and steps, not {bounds}")
-        if not 0 <= self.sampling.absent < 1:
-            raise ConfigError(f"sampling.absent is {self.sampling.absent}; it must be in [0, 1)")
-        if self.sampling.supports > self.sampling.batch:
-            raise ConfigError("sampling.supports is larger than sampling.batch")
-        if self.sampling.prompt_image not in VARIANTS:
-            raise ConfigError(
-                f"sampling.prompt_image {self.sampling.prompt_image!r} is unknown; "
-                f"there are {', '.join(VARIANTS)}"
-            )
-        if not {**self.data.weights, **self.data.mosaics, **self.data.synthetic}:
-            raise ConfigError("[data] names neither weights nor mosaics nor synthetic")
-
-
-def read_config(file: str | Path) -> TrainConfig:
-    """Return the configuration that a TOML file holds.
-
-    A file may name a ``base`` beside it, whose settings hold where it says nothing else.
-
-    Raises
-    ------
-    ConfigError
-        If the file is missing, is no TOML, or holds an unknown name or an impossible value.
-
-    Notes
-    -----
-    ``clip`` in ``[model]`` may be the name of an architecture of open_clip, such as "ViT-L-14",
-    or ``"local-dir:FOLDER"`` with its ``open_clip_config.json``, in place of a table. Without
-    ``[model]`` the network is that of ``start``.
-    """
-    table = _read_table(Path(file))
-    if "model" in table or table.get("start"):
-        table["model"] = _network(table)
-    config: TrainConfig = _build(TrainConfig, table, "")
-    return config
-
-
-def _network(table: Mapping[str, Any]) -> Any:
-    """Return the table of the network, with what it only names filled in."""
-    # torch and open_clip take seconds to import, and most files name neither
-    if "model" not in table:
-        from napari_clipseg.model.checkpoint import load_model
-
-        fields = dataclasses.asdict(load_model(str(table["start"])).config)
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
-    model = table["model"]
-    if isinstance(model, dict) and isinstance(model.get("clip"), str):
-        from napari_clipseg.train.backbone import architecture
-
-        return {**model, "clip": architecture(model["clip"])}
-    return model
-
-
-def _read_table(file: Path) -> dict[str, Any]:
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"the training configuration {file} cannot be read: {error}") from error
-    base = table.pop("base", None)
-    return table if base is None else _overlaid(_read_table(file.with_name(base)), table)
-
-
-def _overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings of both, those of ``above`` where both have one, tables within included."""
-    merged = dict(below)
-    for key, value in above.items():
-        nested = isinstance(value, dict) and isinstance(below.get(key), dict)
-        merged[key] = _overlaid(below[key], value) if nested else value
-    return merged
-
-
-def _build(kind: Any, table: Mapping[str, Any], where: str) -> Any:
-    """Make a dataclass of a table, tables within it included."""
-    fields = typing.get_type_hints(kind)
-    unknown = sorted(set(table) - set(fields))
-    if unknown:
-        known = ", ".join(fields)
-        raise ConfigError(f"{where}{unknown[0]} is not a setting; there are {known}")
-    values = {key: _value(fields[key], value, f"{where}{key}") for key, value in table.items()}
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise ConfigError(f"[{where.rstrip('.') or 'top'}] is incomplete: {error}") from error
-
-
-def _value(kind: Any, value: Any, where: str) -> Any:
-    if dataclasses.is_dataclass(kind):
-        return _build(kind, _checked(value, dict, where), f"{where}.")
-    origin = typing.get_origin(kind) or kind
-    if origin is tuple:
-        return tuple(_checked(value, list, where))
-    if origin is float:
-        return float(_checked(value, (int, float), where))
-    return _checked(value, dict if origin is Mapping else origin, where)
-
-
-def _checked(value: Any, kind: type | tuple[type, ...], where: str) -> Any:
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise ConfigError(f"{where} is {value!r}, which has the wrong type")
-    return value
+        _refuse(train_faults(self))

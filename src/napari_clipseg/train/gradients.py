@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -78,9 +79,9 @@ class Gradients:
     def apply(
         self, optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], clip: float
     ) -> None:
-        """Clip the gradients, move the weights, and forget the gradients."""
+        """Clip the gradients (0: not at all), move the weights, and forget the gradients."""
         self._scaler.unscale_(optimizer)
-        nn.utils.clip_grad_norm_(parameters, clip)
+        nn.utils.clip_grad_norm_(parameters, clip or math.inf)
         self._scaler.step(optimizer)
         self._scaler.update()
         optimizer.zero_grad(set_to_none=True)
@@ -95,6 +96,8 @@ class Gradients:
         self._scaler.load_state_dict(state["scaler"])
 
     def _add(self, step: int, batch: Batch) -> dict[str, float]:
+        if self._config.optim.dropout:
+            torch.manual_seed(self._config.seed + step)
         size, whole = len(batch.images), Whole.of(batch, self._device)
         sums = dict.fromkeys(("mask", "align", "contrast"), 0.0)
         bounds = [index * size // self.parts for index in range(self.parts + 1)]
@@ -110,7 +113,8 @@ class Gradients:
             seen = self._look(step, part, first)
             losses = part_losses(self._model, part, seen, whole, self._config.optim)
         total = sum(losses.values(), torch.zeros((), device=self._device))
-        self._scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+        if total.requires_grad:  # not where only prompt images teach and there are none
+            self._scaler.scale(total).backward()  # type: ignore[no-untyped-call]
         return losses
 
     def _look(self, step: int, part: Batch, first: int) -> Seen:

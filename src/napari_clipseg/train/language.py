@@ -25,6 +25,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from napari_clipseg.train.layout import INDEX
 from napari_clipseg.train.phrases import Phrase, starter_phrases
 from napari_clipseg.train.teacher import (
     TEACHER_LICENCE,
@@ -283,7 +284,7 @@ def main() -> None:
     teacher = CachedTeacher(
         minilm_teacher(arguments.teacher), arguments.output.with_name("teacher.npz")
     )
-    index = arguments.data / "INDEX.json" if arguments.data else None
+    index = arguments.data / INDEX if arguments.data else None
     phrases = starter_phrases(index, arguments.wordnet, whole_words(tokenizer), settings.seed)
     log.info("%d phrases", len(phrases))
     corpus = build_corpus(phrases, teacher, tokenizer)

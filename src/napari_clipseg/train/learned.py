@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,15 @@ import torch
 from numpy.typing import NDArray
 from safetensors import safe_open
 
+from napari_clipseg.errors import ClipSegError
 from napari_clipseg.model.checkpoint import load_model, read_metadata, save_model
 from napari_clipseg.model.clipseg import CLIPSeg
 from napari_clipseg.model.learned import Learned
-from napari_clipseg.train.config import read_config
-from napari_clipseg.train.dataset import Scene
+from napari_clipseg.train.config import ConfigError
+from napari_clipseg.train.config_file import read_config
 from napari_clipseg.train.library import build_library
 from napari_clipseg.train.network import embed
+from napari_clipseg.train.sources import Content
 
 EVERYDAY = (
     *("giraffe", "kangaroo", "elephant", "dog", "horse", "sheep", "cow", "penguin", "butterfly"),
@@ -49,15 +52,10 @@ _LEFT_BEHIND = 0.9
 """Share of the unrelated words that a text has to be nearer than to count as learned."""
 
 
-def shown_phrases(scenes: Iterable[Scene]) -> tuple[str, ...]:
+def shown_phrases(contents: Iterable[Content]) -> tuple[str, ...]:
     """Return all phrases of concepts that at least one of the pictures shows, each once."""
-    found: dict[str, None] = {}
-    for scene in scenes:
-        for concept in scene.concepts:
-            new = any(phrase not in found for phrase in concept.phrases)
-            if new and concept.bits and scene.mask(concept).any():
-                found.update(dict.fromkeys(concept.phrases))
-    return tuple(found)
+    phrases = (phrase for each in contents for concept in each.seen for phrase in concept.phrases)
+    return tuple(dict.fromkeys(phrases))
 
 
 def learned(model: CLIPSeg, phrases: Sequence[str]) -> Learned:
@@ -106,29 +104,40 @@ def _units(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return units
 
 
-def _taught(configs: Iterable[Path], data: Path | None) -> Mapping[str, None]:
+def _taught(configs: Iterable[Path], data: Path | None) -> list[str]:
+    """Return what trainings teach, or raise :class:`ConfigError` if none shows anything."""
     found: dict[str, None] = {}
     for file in configs:
         config = read_config(file)
         library = build_library(config.data, data, config.seed)
-        scenes = (scene for source in library.sources.values() for scene in source)
-        found.update(dict.fromkeys(shown_phrases(scenes)))
-    return found
+        found.update(dict.fromkeys(shown_phrases(library.contents)))
+    if not found:
+        raise ConfigError("no picture of these trainings shows a concept: nothing was learned")
+    return list(found)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Add the phrases of training configurations to a weights file, from the command line."""
+def main(arguments: list[str] | None = None) -> int:
+    """Add the phrases of training configurations to a weights file; return the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        sha256 = add_to_file(options.model, _taught(options.config, options.data))
+        found = load_model(options.model).learned
+    except (ClipSegError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    assert found is not None
+    print(f"{len(found.phrases)} phrases; a text counts as learned from {found.similarity}")
+    print(f"{options.model}: size_bytes={options.model.stat().st_size}, sha256={sha256}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m napari_clipseg.train.learned")
     parser.add_argument("model", type=Path, help="weights file, which is replaced")
     parser.add_argument("config", type=Path, nargs="+", help="TOML files of its training")
     parser.add_argument("--data", type=Path, help="data folder with INDEX.json")
-    options = parser.parse_args(arguments)
-    sha256 = add_to_file(options.model, list(_taught(options.config, options.data)))
-    found = load_model(options.model).learned
-    assert found is not None
-    print(f"{len(found.phrases)} phrases; a text counts as learned from {found.similarity}")
-    print(f"{options.model}: size_bytes={options.model.stat().st_size}, sha256={sha256}")
+    return parser
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""From a configuration and a data folder to the pictures in memory and their words."""
+"""From a configuration and a data folder to the pictures that are trained and validated on."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_clipseg.train.config import ConfigError, DataConfig
+from napari_clipseg.train.config import AnnotatedConfig, ConfigError, DataConfig
 from napari_clipseg.train.dataset import DataSet, Scene, read_index
 from napari_clipseg.train.generated.generators import GENERATORS, Maker
 from napari_clipseg.train.generated.mosaic import mosaic
+from napari_clipseg.train.readers.annotated import AnnotatedScenes
+from napari_clipseg.train.readers.formats import READERS
 from napari_clipseg.train.sampling import Library
+from napari_clipseg.train.sources import Pictures, Source
 
 
 def build_library(config: DataConfig, data: Path | None, seed: int) -> Library:
@@ -33,23 +36,66 @@ def build_library(config: DataConfig, data: Path | None, seed: int) -> Library:
         If a name is unknown or a data folder is missing.
     """
     sets = read_sets(config, data)
-    sources = {name: sets[name].scenes("train") for name in config.weights}
+    sources: dict[str, Source] = {
+        name: Pictures(sets[name].scenes("train")) for name in config.weights
+    }
     makers = {name: _mosaic_maker(sets[name]) for name in config.mosaics}
     makers |= {name: _generator(name) for name in config.synthetic}
     shares = {**config.mosaics, **config.synthetic}
     for name, maker in makers.items():
         count = max(1, round(config.pool * shares[name] / sum(shares.values())))
-        sources[name] = _made(maker, count, [seed, zlib.crc32(name.encode())])
+        sources[name] = Pictures(_made(maker, count, [seed, zlib.crc32(name.encode())]))
+    for name, each in config.annotated.items():
+        sources[name] = _annotated(name, each, each.train, data)
+        shares[name] = each.share
     return Library(sources, {**config.weights, **shares})
+
+
+def build_held_out(config: DataConfig, data: Path | None) -> dict[str, Source]:
+    """Return the validation pictures of every data set that has some.
+
+    Raises
+    ------
+    ConfigError
+        If a name is unknown or a data folder is missing.
+    """
+    sets = read_sets(config, data)
+    held_out: dict[str, Source] = {
+        name: Pictures(sets[name].scenes("val")) for name in config.weights
+    }
+    for name, each in config.annotated.items():
+        if each.val:
+            held_out[name] = _annotated(name, each, each.val, data)
+    return held_out
 
 
 def read_sets(config: DataConfig, data: Path | None) -> dict[str, DataSet]:
     """Return the data sets that a configuration names; none needs no data folder."""
     if not {**config.weights, **config.mosaics}:
         return {}
+    return read_index(_given(data), config)
+
+
+def _given(data: Path | None) -> Path:
     if data is None:
         raise ConfigError("the configuration names data sets, but no data folder was given")
-    return read_index(data, config)
+    return data
+
+
+def _annotated(
+    name: str, config: AnnotatedConfig, split: str, data: Path | None
+) -> AnnotatedScenes:
+    """Return a split of a data set in a published format."""
+    if config.format not in READERS:
+        known = ", ".join(READERS)
+        raise ConfigError(
+            f"data.annotated.{name}.format is {config.format!r}, which is unknown; "
+            f"there are {known}"
+        )
+    found = READERS[config.format](_given(data) / config.folder, split).scenes(config.realm)
+    if not len(found):
+        raise ConfigError(f"the split {split!r} of data.annotated.{name} shows nothing")
+    return found
 
 
 def _generator(name: str) -> Maker:

@@ -8,39 +8,49 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
 
 from napari_clipseg.engine.devices import choose_device
+from napari_clipseg.engine.templates import TEMPLATES
 from napari_clipseg.model.checkpoint import save_model
+from napari_clipseg.train.augment import Cutter
 from napari_clipseg.train.average import Average, assign
-from napari_clipseg.train.config import ConfigError, TrainConfig
+from napari_clipseg.train.config import TrainConfig
 from napari_clipseg.train.dataset import Scene
 from napari_clipseg.train.gradients import Gradients
-from napari_clipseg.train.journal import Journal
+from napari_clipseg.train.journal import LOG, SCORES, Journal
 from napari_clipseg.train.learned import USUALLY_ABSENT, learned, shown_phrases
-from napari_clipseg.train.library import build_library, read_sets
+from napari_clipseg.train.library import build_held_out, build_library
 from napari_clipseg.train.network import ModelOnSquares, embed, new_model
 from napari_clipseg.train.objective import new_optimizer, rates
-from napari_clipseg.train.record import data_hash, fingerprint, metadata
+from napari_clipseg.train.record import fingerprint, metadata
+from napari_clipseg.train.run_folder import BEST, LAST, RunFolder
 from napari_clipseg.train.sampling import Batch, Sampler
-from napari_clipseg.train.validation import Validation, telling_square, validate
+from napari_clipseg.train.sources import Pictures
+from napari_clipseg.train.validation import (
+    ABSENT_ASKED,
+    Validation,
+    share,
+    spread,
+    telling_square,
+    validate,
+)
 from napari_clipseg.train.vocabulary import Vocabulary
 
 log = logging.getLogger(__name__)
 
-LAST, BEST = "model.safetensors", "best.safetensors"
-"""Weights after the last step, and those that did best on validation pictures."""
+_AHEAD = max(1, (os.cpu_count() or 1) // 4)
+"""Batches that are made ahead, each on a thread of its own."""
 
 _VALIDATED_PER_SET = 12
 """Pictures of each set that are looked at while training."""
-
-_ABSENT_WORDS = 4
-"""Words for absent things that each of them is asked for."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,7 +90,7 @@ class TrainResult:
         Of these weights, on a square of each of a few validation pictures.
     best : Best or None
         When validation went best; those weights are beside the others as ``best.safetensors``.
-        None without validation pictures.
+        None where no validation picture has a mask.
     """
 
     weights: Path
@@ -103,7 +113,8 @@ def train(
     ----------
     config : TrainConfig
     output : Path
-        Folder for the results and the checkpoint; made if missing.
+        Folder for the results and the checkpoint; made if missing. What an earlier run left
+        there is removed before the first step, unless this run goes on from it.
     data : Path, optional
         Data folder, see ``docs/training.md``.
     resume : bool
@@ -114,14 +125,21 @@ def train(
     Raises
     ------
     ConfigError
-        If the configuration or the data do not fit, or the checkpoint is of another run.
+        If the configuration or the data do not fit, the checkpoint is of another run, or the run
+        starts from weights that it would replace.
+    WeightsInvalid
+        If the checkpoint or the weights to start from are damaged.
+    OutputError
+        If a result cannot be written.
     OutOfMemory
         If not even one image at a time fits into memory.
     """
     output.mkdir(parents=True, exist_ok=True)
     run = Run(config, output, data)
-    if resume and run.checkpoint_file.exists():
+    if resume and run.folder.checkpoint.exists():
         run.restore()
+    else:
+        run.folder.clear(config)
     for step, batch in run.batches():
         watch(run.learn(step, batch))
     return run.finish()
@@ -142,6 +160,7 @@ class Run:
     def __init__(self, config: TrainConfig, output: Path, data: Path | None) -> None:
         self.config = config
         self.output = output
+        self.folder = RunFolder(output)
         self.step = 0
         self.best: Best | None = None
         self.device = choose_device(config.device)
@@ -153,21 +172,20 @@ class Run:
         self._absent = config.data.absent or USUALLY_ABSENT
         self.sampler = self._sampler(data)
         self.held_out = _held_out(config, data)
-        self._log = Journal(output / "log.csv")
-        self._scores = Journal(output / "validation.csv")
-
-    @property
-    def checkpoint_file(self) -> Path:
-        """Where the state of the run is kept."""
-        return self.output / "checkpoint.pt"
+        self._validates = any(self.held_out.values())
+        self._hashes = {**self._data, **_hashes(self.held_out)}
+        self._log = Journal(output / LOG)
+        self._scores = Journal(output / SCORES)
 
     def batches(self) -> Iterator[tuple[int, Batch]]:
-        """Yield the remaining steps; the next batch is made while one is learned."""
-        with ThreadPoolExecutor(1) as ahead:
-            coming = ahead.submit(self.sampler.batch, self.step)
-            for step in range(self.step, self.config.optim.steps):
-                batch = coming.result()
-                coming = ahead.submit(self.sampler.batch, step + 1)
+        """Yield the remaining steps; the next batches are made while one is learned."""
+        steps = range(self.step, self.config.optim.steps)
+        with ThreadPoolExecutor(_AHEAD) as threads:
+            coming = deque(threads.submit(self.sampler.batch, step) for step in steps[:_AHEAD])
+            for step in steps:
+                batch = coming.popleft().result()
+                if step + _AHEAD in steps:
+                    coming.append(threads.submit(self.sampler.batch, step + _AHEAD))
                 yield step, batch
 
     def learn(self, step: int, batch: Batch) -> StepDone:
@@ -189,8 +207,7 @@ class Run:
     def finish(self) -> TrainResult:
         """Write the averaged weights and say how good they are."""
         with self.average.in_place():
-            validation = self.validation()
-            self._keep_if_best(validation)
+            validation = self._validate()
             file = self._write(LAST, validation)
         self.save()
         return TrainResult(file, self.step, validation, self.best)
@@ -199,6 +216,7 @@ class Run:
         """Write the checkpoint, whole or not at all."""
         state = {
             "fingerprint": fingerprint(self.config),
+            "data": self._hashes,
             "step": self.step,
             "best": None if self.best is None else (self.best.step, self.best.iou),
             "weights": [parameter.detach() for parameter in self.parameters],
@@ -206,9 +224,7 @@ class Run:
             "optimizer": self.optimizer.state_dict(),
             "gradients": self.gradients.state(),
         }
-        partial = self.checkpoint_file.with_suffix(".part")
-        torch.save(state, partial)
-        partial.replace(self.checkpoint_file)
+        self.folder.save(state)
 
     def restore(self) -> None:
         """Go back to the checkpoint.
@@ -216,14 +232,11 @@ class Run:
         Raises
         ------
         ConfigError
-            If it was written by a run with another configuration.
+            If it was written by a run with another configuration or other data.
+        WeightsInvalid
+            If it is damaged.
         """
-        state = torch.load(self.checkpoint_file, weights_only=True, map_location=self.device)
-        if state["fingerprint"] != fingerprint(self.config):
-            raise ConfigError(
-                f"{self.checkpoint_file} is of a run with another configuration: go on with that "
-                "one, or choose another folder for this one"
-            )
+        state = self.folder.load(self.config, self._hashes, self.device)
         self.step = state["step"]
         self.best = None if state["best"] is None else Best(*state["best"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -236,37 +249,44 @@ class Run:
     def validation(self) -> Validation:
         """Return the scores of the model as it is."""
         predict = ModelOnSquares(self.model)
-        absent = {realm: words[:_ABSENT_WORDS] for realm, words in self._absent.items()}
+        absent = {realm: words[:ABSENT_ASKED] for realm, words in self._absent.items()}
         return validate(predict, self.held_out, absent, self.config.model.threshold)
 
     def _sampler(self, data: Path | None) -> Sampler:
         """Read the pictures, and note what they teach."""
         config = self.config
         library = build_library(config.data, data, config.seed)
-        self._data = {name: data_hash(scenes) for name, scenes in library.sources.items()}
-        scenes = [scene for source in library.sources.values() for scene in source]
-        phrases = shown_phrases(scenes)
+        self._data = {name: source.digest() for name, source in library.sources.items()}
+        phrases = shown_phrases(library.contents)
         self.model.learned = learned(self.model, phrases) if phrases else self.model.learned
-        vocabulary = Vocabulary(scenes, self._absent)
-        vocabulary.embed(embed(self.model, vocabulary.phrases))
-        return Sampler(
-            library, vocabulary, config.sampling, side=config.model.tile, seed=config.seed
-        )
+        templates = TEMPLATES[config.sampling.templates]
+        vocabulary = Vocabulary(library.contents, self._absent, templates)
+        vocabulary.embed(embed(self.model, vocabulary.sentences))
+        cutter = Cutter(config.augment, config.model.tile)
+        return Sampler(library, vocabulary, config.sampling, cutter, seed=config.seed)
 
     def _write_due(self) -> None:
-        if self.held_out and self.step % self.config.validate_every == 0:
+        ended = self.step == self.config.optim.steps
+        if self._validates and not ended and self.step % self.config.validate_every == 0:
             with self.average.in_place():
-                validation = self.validation()
-                self._keep_if_best(validation)
-            self._write_scores(validation)
+                self._validate()
         if self.step % self.config.checkpoint_every == 0:
             self.save()
+
+    def _validate(self) -> Validation:
+        """Score the model as it is, and write down what came of it."""
+        validation = self.validation()
+        self._keep_if_best(validation)
+        if self._validates:
+            self._write_scores(validation)
+        return validation
 
     def _write_scores(self, validation: Validation) -> None:
         scores = {f"{s.source} {s.concept}": round(s.iou, 4) for s in validation.scores}
         summary = {"iou": validation.mean_iou, "absent": validation.absent_area}
         self._scores.write(self.step, {**summary, **scores})
-        log.info("step %d: IoU %.3f, absent %.4f", self.step, *summary.values())
+        area = share(validation.absent_area)
+        log.info("step %d: IoU %.3f, absent %s", self.step, validation.mean_iou, area)
 
     def _keep_if_best(self, validation: Validation) -> None:
         """Write the model as it is if none before had a higher mean IoU."""
@@ -284,11 +304,12 @@ class Run:
 
 def _held_out(config: TrainConfig, data: Path | None) -> dict[str, list[Scene]]:
     side = config.model.tile
-    sets = read_sets(config.data, data)
     found = {}
-    for name in config.data.weights:
-        scenes = sets[name].scenes("val")
-        every = max(1, len(scenes) // _VALIDATED_PER_SET)
-        spread = scenes[::every][:_VALIDATED_PER_SET]
-        found[name] = [telling_square(scene, side) for scene in spread]
+    for name, source in build_held_out(config.data, data).items():
+        numbers = spread(range(len(source)), _VALIDATED_PER_SET)
+        found[name] = [telling_square(source[number], side) for number in numbers]
     return found
+
+
+def _hashes(held_out: Mapping[str, list[Scene]]) -> dict[str, str]:
+    return {f"{name} (validation)": Pictures(each).digest() for name, each in held_out.items()}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,6 @@ _USUAL_LOGIT = -1.4
 def new_model(config: TrainConfig) -> CLIPSeg:
     """Return the network at the start, with gradients for what is trained.
 
-    Dropout is off: attention with dropout has no fused form and makes a step half as long again.
-
     Raises
     ------
     ConfigError
@@ -38,7 +37,18 @@ def new_model(config: TrainConfig) -> CLIPSeg:
         parameter.requires_grad_(name.startswith(config.trained))
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ConfigError(f"no weights begin with any of {list(config.trained)}")
+    _set_dropout(model.decoder, config.optim.dropout)
     return model
+
+
+def _set_dropout(decoder: nn.Module, share: float) -> None:
+    """Let the decoder drop a share of its values while its :attr:`training` is set."""
+    for module in decoder.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = share
+        elif isinstance(module, nn.MultiheadAttention):
+            module.dropout = share
+    decoder.train(share > 0)
 
 
 def _started(config: TrainConfig) -> CLIPSeg:
@@ -84,6 +94,17 @@ def _load_text_tower(clip: nn.Module, file: Path) -> None:
         raise ConfigError(f"{file} is no text tower: {[*missing, *found.unexpected_keys][:3]}")
 
 
+@contextmanager
+def _whole(decoder: nn.Module) -> Iterator[None]:
+    """Let the decoder drop nothing meanwhile."""
+    learning = decoder.training
+    decoder.eval()
+    try:
+        yield
+    finally:
+        decoder.train(learning)
+
+
 @torch.no_grad()
 def embed(model: CLIPSeg, phrases: Sequence[str]) -> NDArray[np.float32]:
     """Return the text vectors (N, E) of phrases."""
@@ -114,6 +135,7 @@ class ModelOnSquares:
             if phrase not in self._known:
                 self._known[phrase] = self.model.text_vectors([phrase])[0]
         vectors = torch.stack([self._known[phrase] for phrase in phrases])
-        logits = self.model.logits(pixel_values, vectors)[0]
+        with _whole(self.model.decoder):
+            logits = self.model.logits(pixel_values, vectors)[0]
         probability: NDArray[np.float32] = logits.sigmoid().cpu().numpy()
         return probability

@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from napari_clipseg.train.config import TrainConfig
-from napari_clipseg.train.dataset import Scene
 from napari_clipseg.train.validation import Validation
 
 _MACHINE = frozenset({"device"})
@@ -35,18 +34,17 @@ def chosen(settings: Any) -> dict[str, Any]:
             if inner:
                 found[field.name] = inner
         elif field.name not in _MACHINE and value != _default(field):
-            found[field.name] = list(value) if isinstance(value, tuple) else value
+            found[field.name] = _plain(value)
     return found
 
 
-def data_hash(scenes: Sequence[Scene]) -> str:
-    """Return a SHA-256 over pixels, masks and names of pictures, in their order."""
-    digest = hashlib.sha256()
-    for scene in scenes:
-        digest.update(f"{scene.image.shape} {scene.concepts}".encode())
-        digest.update(scene.image.tobytes())
-        digest.update(scene.bits.tobytes())
-    return digest.hexdigest()
+def _plain(value: Any) -> Any:
+    """Return a setting as a JSON value: lists for tuples, tables for dataclasses in a mapping."""
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, Mapping):
+        return {key: chosen(v) if dataclasses.is_dataclass(v) else v for key, v in value.items()}
+    return value
 
 
 def metadata(

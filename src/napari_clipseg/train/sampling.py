@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_clipseg.train.augment import Square, cut
+from napari_clipseg.train.augment import Cutter, Square
 from napari_clipseg.train.config import SamplingConfig
 from napari_clipseg.train.dataset import Concept, Scene
 from napari_clipseg.train.prompt_images import VARIANTS, prompt_image
+from napari_clipseg.train.sources import Content, Source
 from napari_clipseg.train.vocabulary import Vocabulary
-
-_OWN_SUPPORT = 0.25
-"""Share of the visual prompts that are cut from the same picture."""
-
-_ONE_OBJECT = 0.5
-"""Share of the support masks that keep one connected object only."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,17 +72,26 @@ class Batch:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Library:
-    """Pictures in memory, by source.
+    """All pictures to learn from.
 
     Parameters
     ----------
-    sources : mapping of str to sequence of Scene
+    sources : mapping of str to Source
     weights : mapping of str to float
         Share of the samples that each source gets, relative to one another.
     """
 
-    sources: Mapping[str, Sequence[Scene]]
+    sources: Mapping[str, Source]
     weights: Mapping[str, float]
+
+    @property
+    def contents(self) -> Iterator[Content]:
+        """What is known of every scene, source by source."""
+        return itertools.chain.from_iterable(each.contents for each in self.sources.values())
+
+
+Place = tuple[Source, int]
+"""Where a scene is: a source and its number there."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -100,10 +105,9 @@ class _Prompt:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Support:
-    """A prompt image, the prompt (image, prompt) it stands for, and the row of its phrase."""
+    """A prompt image, and the prompt (image, prompt) it stands for."""
 
     place: tuple[int, int]
-    row: int
     image: NDArray[np.float32]
 
 
@@ -116,8 +120,7 @@ class Sampler:
     vocabulary : Vocabulary
         Holds every phrase of the library.
     config : SamplingConfig
-    side : int
-        Side of the squares in pixels.
+    cutter : Cutter
     seed : int
     """
 
@@ -126,19 +129,19 @@ class Sampler:
         library: Library,
         vocabulary: Vocabulary,
         config: SamplingConfig,
+        cutter: Cutter,
         *,
-        side: int,
         seed: int,
     ) -> None:
         self.library = library
         self.vocabulary = vocabulary
         self.config = config
-        self.side = side
+        self.cutter = cutter
         self.seed = seed
         shares = np.array([library.weights[name] for name in library.sources], float)
         self._shares = shares / shares.sum()
         self._sources = list(library.sources.values())
-        self._showing = _scenes_by_concept(library)
+        self._showing = _places_by_concept(library)
 
     def batch(self, step: int) -> Batch:
         """Return the batch of a step; the same for the same seed and step."""
@@ -147,7 +150,7 @@ class Sampler:
         scenes = [self._scene(rng) for _ in range(self.config.batch)]
         focus = [_focus(rng, scene) for scene in scenes]
         pairs = list(zip(scenes, focus, strict=True))
-        squares = [cut(rng, scene, concept, self.side) for scene, concept in pairs]
+        squares = [self.cutter.cut(rng, scene, concept) for scene, concept in pairs]
         prompts = [self._prompts(rng, scene, concept) for scene, concept in pairs]
         chosen = self._chosen(rng, prompts)
         supports = [self._support(rng, *place, scenes, prompts) for place in chosen]
@@ -164,10 +167,15 @@ class Sampler:
         found = []
         for image in rng.permutation(len(prompts))[: self.config.supports]:
             row = prompts[image]
-            usable = [k for k, prompt in enumerate(row) if prompt.concept.name in self._showing]
+            usable = [k for k, prompt in enumerate(row) if self._shown_elsewhere(prompt)]
             if usable:
                 found.append((int(image), int(rng.choice(usable))))
         return found
+
+    def _shown_elsewhere(self, prompt: _Prompt) -> bool:
+        """Return whether a prompt can be given as a picture."""
+        fewest = 1 if self.config.own_support else 2
+        return len(self._showing.get(prompt.concept.name, ())) >= fewest
 
     def _prompts(self, rng: np.random.Generator, scene: Scene, focus: Concept) -> list[_Prompt]:
         """Draw the prompts of a scene; the first is its focus unless it is to be absent."""
@@ -210,23 +218,38 @@ class Sampler:
         """Show what a prompt asks for, in another picture or in the same one."""
         prompt = prompts[image][place]
         others = self._showing[prompt.concept.name]
-        own = scenes[image].mask(prompt.concept).any() and rng.random() < _OWN_SUPPORT
-        shown = scenes[image] if own else others[int(rng.integers(len(others)))]
-        return _Support((image, place), prompt.row, self._prompt_image(rng, shown, prompt.concept))
+        own = scenes[image].mask(prompt.concept).any() and rng.random() < self.config.own_support
+        shown = scenes[image] if own else _drawn(rng, others)
+        return _Support((image, place), self._prompt_image(rng, shown, prompt.concept))
 
     def _prompt_image(
         self, rng: np.random.Generator, scene: Scene, concept: Concept
     ) -> NDArray[np.float32]:
         shown = next((each for each in scene.concepts if each.name == concept.name), concept)
         for _ in range(4):
-            square = cut(rng, scene, shown, self.side)
+            square = self.cutter.cut(rng, scene, shown)
             mask = square.mask(shown)
             if mask.any():
-                return self._pointed(square.image, _thinned(rng, mask))
+                return self._pointed(square.image, self._thinned(rng, mask))
         return self._pointed(square.image, np.ones_like(mask))
 
     def _pointed(self, image: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-        return prompt_image(VARIANTS[self.config.prompt_image], image, mask, self.side)
+        return prompt_image(VARIANTS[self.config.prompt_image], image, mask, self.cutter.side)
+
+    def _thinned(self, rng: np.random.Generator, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return the mask, or one of its connected objects, as a user might paint it."""
+        if rng.random() >= self.config.one_object:
+            return mask
+        labels, _ = ndimage.label(mask)
+        chosen = rng.choice(labels[mask])
+        one: NDArray[np.bool_] = labels == chosen
+        return one
+
+    def _vectors(self, rng: np.random.Generator, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the text vectors of phrases (B, P), each in a sentence that is drawn."""
+        table = self.vocabulary.vectors
+        sentences = rng.integers(len(table), size=rows.shape) if len(table) > 1 else 0
+        return np.asarray(table[sentences, rows])
 
     def _stacked(
         self,
@@ -236,46 +259,41 @@ class Sampler:
         supports: Sequence[_Support],
     ) -> Batch:
         pairs = list(zip(squares, prompts, strict=True))
-        table = self.vocabulary.vectors
-        clean = table[[[prompt.row for prompt in row] for row in prompts]]
+        clean = self._vectors(rng, np.array([[prompt.row for prompt in row] for row in prompts]))
         noise = rng.standard_normal(clean.shape, np.float32)
         noise *= self.config.text_noise * np.linalg.norm(clean, axis=-1, keepdims=True)
-        shape = (len(supports), self.side, self.side, 3)
+        shape = (len(supports), self.cutter.side, self.cutter.side, 3)
+        places = np.reshape([each.place for each in supports], (-1, 2)).astype(np.int64)
         mixed = rng.random(len(supports)) < self.config.mix
+        low, high = self.config.text_share
         return Batch(
             images=np.stack([square.image for square in squares]),
             masks=np.stack([np.stack([s.mask(p.concept) for p in row]) for s, row in pairs]),
             valid=np.stack([square.valid for square in squares]),
             vectors=clean + noise / np.float32(np.sqrt(clean.shape[-1])),
             supports=np.reshape([each.image for each in supports], shape).astype(np.float32),
-            places=np.reshape([each.place for each in supports], (-1, 2)).astype(np.int64),
-            meanings=table[[each.row for each in supports]],
-            mix=(rng.random(len(supports)) * mixed).astype(np.float32),
+            places=places,
+            meanings=clean[tuple(places.T)],
+            mix=(rng.uniform(low, high, len(supports)) * mixed).astype(np.float32),
             absent=np.array([[prompt.absent for prompt in row] for row in prompts]),
         )
 
 
-def _scenes_by_concept(library: Library) -> dict[str, list[Scene]]:
-    found: dict[str, list[Scene]] = {}
-    for scenes in library.sources.values():
-        for scene in scenes:
-            for concept in scene.concepts:
-                if scene.mask(concept).any():
-                    found.setdefault(concept.name, []).append(scene)
+def _places_by_concept(library: Library) -> dict[str, list[Place]]:
+    found: dict[str, list[Place]] = {}
+    for source in library.sources.values():
+        for number, content in enumerate(source.contents):
+            for concept in content.seen:
+                found.setdefault(concept.name, []).append((source, number))
     return found
+
+
+def _drawn(rng: np.random.Generator, places: Sequence[Place]) -> Scene:
+    source, number = places[int(rng.integers(len(places)))]
+    return source[number]
 
 
 def _focus(rng: np.random.Generator, scene: Scene) -> Concept:
     """Draw the concept that a square is cut around."""
     shown = [concept for concept in scene.concepts if concept.bits] or list(scene.concepts)
     return shown[int(rng.integers(len(shown)))]
-
-
-def _thinned(rng: np.random.Generator, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the mask, or one of its connected objects, as a user might paint it."""
-    if rng.random() >= _ONE_OBJECT:
-        return mask
-    labels, _ = ndimage.label(mask)
-    chosen = rng.choice(labels[mask])
-    one: NDArray[np.bool_] = labels == chosen
-    return one

@@ -7,14 +7,20 @@ import functools
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_clipseg.train.dataset import UNLABELLED, Scene
 
+Item = TypeVar("Item")
+
 Predict = Callable[[Scene, Sequence[str]], NDArray[np.float32]]
 """A scene and phrases -> probability (P, H, W)."""
+
+ABSENT_ASKED = 4
+"""Words for absent things that every validation picture is asked for, of each kind."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,7 +44,14 @@ class Score:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Validation:
-    """All scores, and the share of pixels found for words of absent things."""
+    """All scores, and the share of pixels found for words of absent things.
+
+    Parameters
+    ----------
+    scores : tuple of Score
+    absent_area : float
+        0 to 1; nan where no such word was asked for.
+    """
 
     scores: tuple[Score, ...]
     absent_area: float
@@ -54,7 +67,8 @@ class Validation:
         rows = [f"| {s.source} | {s.concept} | {s.images} | {s.iou:.2f} |" for s in self.scores]
         head = ["| data set | concept | images | IoU |", "|---|---|---|---|"]
         mean = f"| mean | | | {self.mean_iou:.2f} |"
-        area = f"Area above the threshold for words of absent things: {self.absent_area:.1%}."
+        found = share(self.absent_area)
+        area = f"Area above the model's threshold for words of absent things: {found}."
         return "\n".join([*head, *rows, mean, "", area])
 
 
@@ -94,7 +108,19 @@ def validate(
                 )
             areas += [float(area.mean()) for area in found[len(known) :]]
     scores = [Score(*key, len(pairs), _ratio(pairs)) for key, pairs in counts.items()]
-    return Validation(tuple(scores), float(np.mean(areas)) if areas else 0.0)
+    return Validation(tuple(scores), float(np.mean(areas)) if areas else math.nan)
+
+
+def share(area: float) -> str:
+    """Return the share of pixels found for words of absent things as it is printed."""
+    return "not asked" if math.isnan(area) else f"{area:.2%}"
+
+
+def spread(items: Sequence[Item], limit: int | None) -> tuple[Item, ...]:
+    """Return at most ``limit`` of the items, evenly spread over them; all where it is None."""
+    if limit is None or len(items) <= limit:
+        return tuple(items)
+    return tuple(items[index * len(items) // limit] for index in range(limit))
 
 
 def overlap(found: NDArray[np.bool_], mask: NDArray[np.bool_]) -> tuple[int, int]:

@@ -7,15 +7,20 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_clipseg.train.dataset import Scene
+from napari_clipseg.engine.templates import PLAIN
+from napari_clipseg.train.sources import Content
 
 _TRIES = 50
+
+PHOTO = "photo"
+"""Realm of photographs of anything: no word is surely absent, but most phrases of others are."""
 
 FOREIGN: Mapping[str, tuple[str, ...]] = {
     "micro": ("outdoor", "mosaic"),
     "outdoor": ("micro",),
     "mosaic": ("micro", "outdoor", "mosaic"),
     "plain": ("outdoor", "mosaic"),
+    PHOTO: (PHOTO, "micro"),
 }
 """For each realm, those whose things its pictures do not show, alike meanings excepted."""
 
@@ -25,42 +30,57 @@ class Vocabulary:
 
     Parameters
     ----------
-    scenes : iterable of Scene
+    contents : iterable of Content
         All phrases of their concepts are taken.
     absent : mapping of str to sequence of str
         Words for things that a realm never shows.
+    templates : sequence of str
+        Sentences around a phrase, with ``{}`` where it stands.
 
     Attributes
     ----------
     phrases : list of str
-    vectors : float32 (N, E)
-        Text vectors, row by row; set by :meth:`embed`.
+        N phrases, row by row.
+    vectors : float32 (T, N, E)
+        Text vectors of each phrase in each of T templates; set by :meth:`embed`.
     """
 
     vectors: NDArray[np.float32]
 
-    def __init__(self, scenes: Iterable[Scene], absent: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self,
+        contents: Iterable[Content],
+        absent: Mapping[str, Sequence[str]],
+        templates: Sequence[str] = PLAIN,
+    ) -> None:
         self._concepts: dict[str, str] = {}
         realms: dict[str, dict[str, None]] = {}
-        for scene in scenes:
-            for concept in scene.concepts:
+        for content in contents:
+            for concept in content.concepts:
                 for phrase in concept.phrases:
                     self._concepts.setdefault(phrase, concept.name)
-                    realms.setdefault(scene.realm, {})[phrase] = None
+                    realms.setdefault(content.realm, {})[phrase] = None
         for words in absent.values():
             self._concepts.update((word, word) for word in words if word not in self._concepts)
         self.phrases = list(self._concepts)
+        self._templates = templates
         self._rows = {phrase: row for row, phrase in enumerate(self.phrases)}
         self._foreign = {
             realm: np.array([self._rows[phrase] for phrase in _foreign(realm, realms, absent)], int)
             for realm in FOREIGN
         }
 
+    @property
+    def sentences(self) -> list[str]:
+        """Every phrase in every template, one template after the other."""
+        return [template.format(phrase) for template in self._templates for phrase in self.phrases]
+
     def embed(self, vectors: NDArray[np.float32]) -> None:
-        """Set the text vectors (N, E) of :attr:`phrases`."""
-        self.vectors = vectors
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        self._units = vectors / np.maximum(lengths, 1e-6)
+        """Set the text vectors (T * N, E) of :attr:`sentences`."""
+        self.vectors = vectors.reshape(len(self._templates), len(self.phrases), -1)
+        meanings = self.vectors.mean(axis=0)
+        lengths = np.linalg.norm(meanings, axis=1, keepdims=True)
+        self._units = meanings / np.maximum(lengths, 1e-6)
 
     def row(self, phrase: str) -> int:
         """Return the row of a phrase."""
@@ -101,5 +121,6 @@ def _foreign(
 ) -> list[str]:
     """Return the phrases for what pictures of a realm do not show."""
     strange = [phrase for other in FOREIGN[realm] for phrase in realms.get(other, ())]
-    words = absent.get(realm, absent.get("micro", ()))
+    usual = () if realm == PHOTO else absent.get("micro", ())
+    words = absent.get(realm, usual)
     return [*strange, *words] or [phrase for phrases in realms.values() for phrase in phrases]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_clipseg.io.training_set import Painted, TrainingSet, write_data_set
 from napari_clipseg.layers.masks import Mask, labels_mask
 from napari_clipseg.layers.query import QueryImage, read_query
+from napari_clipseg.train.training_set import Painted, TrainingSet, check_known, write_data_set
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -35,9 +35,9 @@ def write_training_data(
         Name, concepts with their phrases, and the share that is held out.
     pairs : sequence of (Image, Labels)
         Of an image of more than two axes the plane that is shown; the labels may have another
-        pixel size. Files are called like the image layers.
+        pixel size. Files are called like the image layers, whose names must be no paths.
     values : mapping of str to sequence of int
-        Concept -> its label values; none: every label but 0.
+        Concept -> its label values; of concepts without any it is every label but 0.
 
     Returns
     -------
@@ -48,8 +48,10 @@ def write_training_data(
     ------
     UnsupportedLayer
         If a layer cannot be read, or is not in the viewer.
-    SettingError, ImageError, OutputError
-        As :func:`napari_clipseg.io.training_set.write_data_set`.
+    SettingError
+        If values are given for what is no concept of the set.
+    ConfigError, SettingError, ImageError, OutputError
+        As :func:`napari_clipseg.train.training_set.write_data_set`.
 
     Examples
     --------
@@ -57,6 +59,7 @@ def write_training_data(
     >>> pairs = [(viewer.layers["image"], viewer.layers["painted"])]  # doctest: +SKIP
     >>> write_training_data(viewer, folder, new, pairs, {})  # doctest: +SKIP
     """
+    check_known(values, new)
     painted = []
     for image, labels in pairs:
         query = read_query(viewer, image)

@@ -8,12 +8,10 @@ arXiv 1909.13140 (COCO-20i).
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +20,37 @@ from PIL import Image
 from napari_clipseg.train.config import ConfigError
 from napari_clipseg.train.readers.annotated import Annotated, AnnotatedSet, Truth
 from napari_clipseg.train.readers.outlines import polygon_mask, rle_mask
+from napari_clipseg.train.readers.records import (
+    Identifier,
+    Record,
+    check_shape,
+    read_object,
+    unreadable,
+)
 
 FOLDS = 4
 
-Record = dict[str, Any]
 Mask = NDArray[np.bool_]
+Categories = Mapping[Identifier, str]
+"""Identifier -> name."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Listed:
+    """What an annotation file lists.
+
+    Parameters
+    ----------
+    images : mapping of int or str to Record
+        By their identifiers.
+    categories : mapping of int or str to str
+        Names in the order of their identifiers.
+    annotations : list of Record
+    """
+
+    images: Mapping[Identifier, Record]
+    categories: Categories
+    annotations: list[Record]
 
 
 def read_coco_instances(root: Path, split: str) -> AnnotatedSet:
@@ -42,25 +66,28 @@ def read_coco_instances(root: Path, split: str) -> AnnotatedSet:
     Notes
     -----
     What is annotated as a crowd is not known: it counts neither as found nor as missed.
+    Annotations of images that the file does not list, as in subsets, are left out.
 
     Raises
     ------
     ConfigError
-        If the annotations are not there or not of this format.
+        If the annotations are not there or not of this format. So does reading a picture's
+        truth, if its outlines or run lengths cannot be those of the picture.
     """
-    content = _content(root / "annotations" / f"instances_{split}.json")
-    categories = _categories(content)
-    of_image: dict[int, list[Record]] = defaultdict(list)
-    for annotation in content["annotations"]:
-        of_image[annotation["image_id"]].append(annotation)
-    pictures = [
-        Annotated(
-            root / split / image["file_name"],
-            partial(_instances, image, of_image[image["id"]], categories),
-        )
-        for image in content["images"]
-    ]
-    return _named(root, categories, pictures)
+    listed = _listed(root / "annotations" / f"instances_{split}.json")
+    of_image: dict[Identifier, list[Record]] = {identifier: [] for identifier in listed.images}
+    # a fault in the file is said now, not when hours of work have been done
+    for annotation in listed.annotations:
+        annotation.look_up("category_id", listed.categories)
+        annotation.get("segmentation", list, dict)
+        of_image.get(annotation.identifier("image_id"), []).append(annotation)
+    pictures = []
+    for identifier, image in listed.images.items():
+        file = root / split / image.get("file_name", str)
+        _shape(image)
+        truth = partial(_instances, file, image, of_image[identifier], listed.categories)
+        pictures.append(Annotated(file, truth))
+    return _named(root, listed.categories, pictures)
 
 
 def read_coco_panoptic(root: Path, split: str) -> AnnotatedSet:
@@ -77,20 +104,20 @@ def read_coco_panoptic(root: Path, split: str) -> AnnotatedSet:
     Raises
     ------
     ConfigError
-        If the annotations are not there or not of this format.
+        If the annotations are not there or not of this format. So does reading a picture's
+        truth, if its label image is not that of the picture.
     """
     folder = root / "annotations" / f"panoptic_{split}"
-    content = _content(folder.with_suffix(".json"))
-    categories = _categories(content)
-    files = {image["id"]: image["file_name"] for image in content["images"]}
-    pictures = [
-        Annotated(
-            root / split / files[annotation["image_id"]],
-            partial(_panoptic, folder / annotation["file_name"], annotation, categories),
-        )
-        for annotation in content["annotations"]
-    ]
-    return _named(root, categories, pictures)
+    listed = _listed(folder.with_name(f"{folder.name}.json"))
+    pictures = []
+    for annotation in listed.annotations:
+        file = root / split / annotation.look_up("image_id", listed.images).get("file_name", str)
+        labels = folder / annotation.get("file_name", str)
+        for segment in annotation.by_identifier("segments_info").values():
+            segment.look_up("category_id", listed.categories)
+        truth = partial(_panoptic, file, labels, annotation, listed.categories)
+        pictures.append(Annotated(file, truth))
+    return _named(root, listed.categories, pictures)
 
 
 def coco_20i(names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
@@ -98,23 +125,17 @@ def coco_20i(names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(names[fold::FOLDS]) for fold in range(FOLDS))
 
 
-def _content(file: Path) -> Record:
-    try:
-        content: Record = json.loads(file.read_text(encoding="utf-8"))
-        missing = {"images", "annotations", "categories"} - content.keys()
-    except (OSError, ValueError, AttributeError) as error:
-        raise ConfigError(f"{file} cannot be read as COCO annotations: {error}") from error
-    if missing:
-        raise ConfigError(f"{file} is no file of COCO annotations: it has no {sorted(missing)}")
-    return content
+def _listed(file: Path) -> _Listed:
+    content = read_object(file)
+    images, categories = content.by_identifier("images"), content.by_identifier("categories")
+    if not images or not categories:
+        raise ConfigError(f"{file} lists {len(images)} images and {len(categories)} categories")
+    ordered = sorted(categories.values(), key=lambda each: each.get("id", int))
+    names: Categories = {each.identifier("id"): each.get("name", str) for each in ordered}
+    return _Listed(images, names, content.list_of("annotations"))
 
 
-def _categories(content: Record) -> dict[int, str]:
-    ordered = sorted(content["categories"], key=lambda each: int(each["id"]))
-    return {each["id"]: each["name"] for each in ordered}
-
-
-def _named(root: Path, categories: dict[int, str], pictures: list[Annotated]) -> AnnotatedSet:
+def _named(root: Path, categories: Categories, pictures: list[Annotated]) -> AnnotatedSet:
     names = list(categories.values())
     phrases = {name: (_spoken(name),) for name in names}
     return AnnotatedSet(root.name, phrases, tuple(pictures), coco_20i(names))
@@ -125,35 +146,58 @@ def _spoken(name: str) -> str:
     return name.removesuffix("-merged").removesuffix("-other").replace("-", " ")
 
 
-def _instances(image: Record, annotations: list[Record], categories: dict[int, str]) -> Truth:
-    shape = (int(image["height"]), int(image["width"]))
-    masks = (_instance_mask(each["segmentation"], shape) for each in annotations)
+def _instances(
+    file: Path, image: Record, annotations: list[Record], categories: Categories
+) -> Truth:
+    shape = _shape(image)
+    check_shape(file, shape, image.place)
+    masks = (_instance_mask(each, shape) for each in annotations)
     return _truth(zip(annotations, masks, strict=True), np.ones(shape, bool), categories)
 
 
-def _instance_mask(segmentation: Any, shape: tuple[int, int]) -> Mask:
-    if isinstance(segmentation, dict):
-        return rle_mask(segmentation)
-    return polygon_mask(segmentation, shape)
+def _shape(image: Record) -> tuple[int, int]:
+    return image.get("height", int), image.get("width", int)
 
 
-def _panoptic(file: Path, annotation: Record, categories: dict[int, str]) -> Truth:
-    colours = np.asarray(Image.open(file).convert("RGB"), np.int64)
+def _instance_mask(annotation: Record, shape: tuple[int, int]) -> Mask:
+    segmentation = annotation.get("segmentation", list, dict)
+    try:
+        if isinstance(segmentation, dict):
+            return rle_mask(segmentation, shape)
+        return polygon_mask(segmentation, shape)
+    except ConfigError as error:
+        raise ConfigError(f"the segmentation in {annotation.place}: {error}") from error
+
+
+def _panoptic(file: Path, labels: Path, annotation: Record, categories: Categories) -> Truth:
+    try:
+        with Image.open(labels) as image:
+            colours = np.asarray(image.convert("RGB"), np.int64)
+    except OSError as error:
+        raise unreadable(labels, error) from error
     ids = colours @ (1, 256, 256**2)
-    segments = ((each, ids == each["id"]) for each in annotation["segments_info"])
+    check_shape(file, (ids.shape[0], ids.shape[1]), str(labels))
+    listed = {each.get("id", int): each for each in annotation.list_of("segments_info")}
+    unlisted = np.setdiff1d(ids, [0, *listed])
+    if unlisted.size:
+        raise ConfigError(
+            f"{labels} has pixels of segment {unlisted[0]}, which {annotation.place} does not list"
+        )
+    segments = ((segment, ids == each) for each, segment in listed.items())
     return _truth(segments, ids != 0, categories)
 
 
 def _truth(
-    segments: Iterable[tuple[Record, Mask]], annotated: Mask, categories: dict[int, str]
+    segments: Iterable[tuple[Record, Mask]], annotated: Mask, categories: Categories
 ) -> Truth:
     """Join the segments of each category; what is called a crowd is not known."""
     masks: dict[str, Mask] = {}
     known = annotated.copy()
     for segment, mask in segments:
-        if segment.get("iscrowd"):
+        if segment.values.get("iscrowd"):
             known &= ~mask
         else:
-            name = categories[segment["category_id"]]
-            masks[name] = masks.get(name, False) | mask
-    return Truth.of(masks, known, frozenset(categories.values()))
+            name = segment.look_up("category_id", categories)
+            masks[name] = masks[name] | mask if name in masks else mask
+    # a thing too small for a pixel is there all the same
+    return Truth.of(masks, known, frozenset(categories.values()) - masks.keys())
