@@ -44,6 +44,7 @@ def read_config(file: str | Path) -> TrainConfig:
     layers = _layers(Path(file))
     table = functools.reduce(_overlaid, reversed(layers.values()))
     try:
+        _settings(TrainConfig, table, "")  # before a network is read from a file
         config: TrainConfig = _build(TrainConfig, {**table, "model": _network(table)}, "")
     except ConfigError as error:
         raise ConfigError(f"{_named(list(layers))}: {error}") from error
@@ -118,16 +119,22 @@ def _network_of(start: str) -> dict[str, Any]:
 
 def _build(kind: Any, table: Mapping[str, Any], where: str) -> Any:
     """Make a dataclass of a table, tables within it included."""
-    hints = typing.get_type_hints(kind)
-    unknown = sorted(set(table) - set(hints))
-    if unknown:
-        raise ConfigError(f"{where}{unknown[0]} is not a setting; there are {', '.join(hints)}")
+    hints = _settings(kind, table, where)
     values = {key: _value(hints[key], value, f"{where}{key}") for key, value in table.items()}
     for field in dataclasses.fields(kind):
         needed = field.default is field.default_factory is dataclasses.MISSING
         if needed and field.name not in values:
             raise ConfigError(f"{where}{field.name} is missing: it has no default")
     return kind(**values)
+
+
+def _settings(kind: Any, table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return the types of a dataclass' settings by name; refuse a table that has others."""
+    hints = typing.get_type_hints(kind)
+    unknown = sorted(set(table) - set(hints))
+    if unknown:
+        raise ConfigError(f"{where}{unknown[0]} is not a setting; there are {', '.join(hints)}")
+    return hints
 
 
 def _value(kind: Any, value: Any, where: str) -> Any:
