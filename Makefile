@@ -44,10 +44,12 @@ TRAINING := src/napari_clipseg/train
 STAGES := runs/language/text-tower.safetensors runs/starter/model.safetensors \
 	runs/second/model.safetensors runs/third/model.safetensors runs/fourth/model.safetensors \
 	runs/fifth/model.safetensors runs/sixth/model.safetensors runs/seventh/model.safetensors \
-	runs/eighth/model.safetensors
+	runs/eighth/model.safetensors runs/ninth/model.safetensors runs/tenth/model.safetensors
+ENDS := runs/ninth/model.safetensors runs/tenth/model.safetensors
 
 starter: $(STAGES) | .venv/.installed
-	$(BIN)/python -m napari_clipseg.evaluate.card runs/eighth/model.safetensors \
+	$(BIN)/python -m napari_clipseg.train.soup $(ENDS) --output runs/starter.safetensors
+	$(BIN)/python -m napari_clipseg.evaluate.card runs/starter.safetensors \
 		--data '$(DATA)' --output runs/card
 
 runs/language/text-tower.safetensors: | .venv/.installed
@@ -63,6 +65,7 @@ runs/fifth/model.safetensors: | runs/fourth/model.safetensors
 runs/sixth/model.safetensors: | runs/fifth/model.safetensors
 runs/seventh/model.safetensors: | runs/sixth/model.safetensors
 runs/eighth/model.safetensors: | runs/seventh/model.safetensors
+$(ENDS): | runs/eighth/model.safetensors
 
 runs/%/model.safetensors:
 	$(BIN)/napari-clipseg train $(TRAINING)/$(patsubst starter-starter,starter,starter-$*).toml \

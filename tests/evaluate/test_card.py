@@ -194,5 +194,5 @@ def test_words_of_the_card_were_never_used_in_training():
 
 def test_the_lists_that_are_compared_ship_with_the_package():
     folder = Path(napari_clipseg.train.__file__).parent
-    assert folder / "starter-eighth.toml" == STARTER
+    assert folder / "starter-ninth.toml" == STARTER
     assert tomllib.loads((folder / "starter.toml").read_text())["data"]["weights"]

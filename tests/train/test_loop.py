@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from napari_clipseg.model.checkpoint import load_model, read_metadata
+from napari_clipseg.model.checkpoint import load_model, read_metadata, save_model
 from napari_clipseg.model.clipseg import CLIPSeg
 from napari_clipseg.train.config import ConfigError, OptimConfig
 from napari_clipseg.train.generated.appearance import objects
@@ -223,7 +223,7 @@ def test_a_second_run_changes_nothing_but_what_it_trains(tiny_run, tmp_path):
 
 def test_a_start_of_another_network_is_refused(tiny_run, tmp_path):
     weights = train(tiny_run, tmp_path).weights
-    other = dataclasses.replace(tiny_run.model, threshold=0.4)
+    other = dataclasses.replace(tiny_run.model, reduce_dim=8)
     with pytest.raises(ConfigError, match="another network"):
         new_model(dataclasses.replace(tiny_run, start=str(weights), model=other))
 
@@ -364,3 +364,12 @@ def test_a_decoder_on_a_frozen_random_tower_overfits_a_few_pictures(tiny_config)
         mask_loss(logits, target, known, 0.3, totals).backward()
         optimizer.step()
     assert iou > 0.95
+
+
+def test_a_run_goes_on_from_a_model_with_a_threshold_of_its_own(tiny_run, tmp_path):
+    save_model(new_model(tiny_run), tmp_path / "before.safetensors", {})
+    network = dataclasses.replace(tiny_run.model, threshold=0.42)
+    onwards = dataclasses.replace(
+        tiny_run, start=str(tmp_path / "before.safetensors"), model=network
+    )
+    assert load_model(train(onwards, tmp_path / "run").weights).config.threshold == 0.42

@@ -32,7 +32,7 @@ from napari_clipseg.train.layout import INDEX, read_entries, realm_of
 from napari_clipseg.train.readers.folder import read_folder
 from napari_clipseg.train.validation import spread
 
-STARTER = Path(str(files("napari_clipseg.train"))) / "starter-eighth.toml"
+STARTER = Path(str(files("napari_clipseg.train"))) / "starter-ninth.toml"
 """Training whose data sets are asked unless another is named."""
 
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,8 +56,10 @@ def _started(config: TrainConfig) -> CLIPSeg:
     """Return the network to go on from, random where its weights are not taken."""
     before = load_model(config.start)
     if config.taken == ("",):
-        if before.config != config.model:
+        network = dataclasses.replace(before.config, threshold=config.model.threshold)
+        if network != config.model:
             raise ConfigError(f"{config.start} holds another network than [model] describes")
+        before.config = network
         return before
     taken = {k: v for k, v in before.state_dict().items() if k.startswith(config.taken)}
     model = _random(config)
