@@ -5,6 +5,7 @@ import pytest
 from napari_clipseg.errors import ClipSegError
 from napari_clipseg.train.config import (
     AnnotatedConfig,
+    AugmentConfig,
     ConfigError,
     DataConfig,
     OptimConfig,
@@ -176,3 +177,31 @@ def test_a_network_that_cannot_be_built_is_refused(tiny_run, change, said):
     with pytest.raises(ConfigError) as caught:
         dataclasses.replace(tiny_run, model=dataclasses.replace(tiny_run.model, **change))
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"crop": "round"}, "augment.crop 'round' is unknown; there are scaled, largest"),
+        ({"scales": (2.0, 0.5)}, "augment.scales is [2.0, 0.5]; it must be two numbers"),
+        ({"scales": (0.0, 1.0)}, "augment.scales is [0.0, 1.0]; it must be two numbers"),
+        ({"mirrored": 1.5}, "augment.mirrored is 1.5; it must be at least 0 and at most 1"),
+        ({"full_range": 0.7}, "augment.full_range and augment.moved together are more than 1"),
+        ({"tinted": 0.0}, "augment.grey is larger than augment.tinted"),
+    ],
+)
+def test_squares_cannot_be_cut_with_impossible_shares(settings, words):
+    refused(AugmentConfig, words, **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"text_share": (0.5, 0.2)}, "sampling.text_share is [0.5, 0.2]; it must be two numbers"),
+        ({"text_share": (0.0,)}, "sampling.text_share is [0.0]; it must be two numbers"),
+        ({"templates": "poems"}, "sampling.templates 'poems' is unknown; there are plain"),
+        ({"own_support": -0.1}, "sampling.own_support is -0.1"),
+    ],
+)
+def test_sentences_and_mixes_are_those_that_can_be_drawn(settings, words):
+    refused(SamplingConfig, words, **settings)

@@ -20,7 +20,6 @@ _PLACES, _ENOUGH = 50, 0.05
 
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 
-
 Box = tuple[int, int, int, int]
 """A square of a picture: x0, y0, x1, y1."""
 

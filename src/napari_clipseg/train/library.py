@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -36,9 +36,7 @@ def build_library(config: DataConfig, data: Path | None, seed: int) -> Library:
         If a name is unknown or a data folder is missing.
     """
     sets = read_sets(config, data)
-    sources: dict[str, Source] = {
-        name: Pictures(sets[name].scenes("train")) for name in config.weights
-    }
+    sources = _pictures(config, sets, "train")
     makers = {name: _mosaic_maker(sets[name]) for name in config.mosaics}
     makers |= {name: _generator(name) for name in config.synthetic}
     shares = {**config.mosaics, **config.synthetic}
@@ -59,10 +57,7 @@ def build_held_out(config: DataConfig, data: Path | None) -> dict[str, Source]:
     ConfigError
         If a name is unknown or a data folder is missing.
     """
-    sets = read_sets(config, data)
-    held_out: dict[str, Source] = {
-        name: Pictures(sets[name].scenes("val")) for name in config.weights
-    }
+    held_out = _pictures(config, read_sets(config, data), "val")
     for name, each in config.annotated.items():
         if each.val:
             held_out[name] = _annotated(name, each, each.val, data)
@@ -74,6 +69,11 @@ def read_sets(config: DataConfig, data: Path | None) -> dict[str, DataSet]:
     if not {**config.weights, **config.mosaics}:
         return {}
     return read_index(_given(data), config)
+
+
+def _pictures(config: DataConfig, sets: Mapping[str, DataSet], split: str) -> dict[str, Source]:
+    """Return a split of every data set of our own layout that has masks."""
+    return {name: Pictures(sets[name].scenes(split)) for name in config.weights}
 
 
 def _given(data: Path | None) -> Path:

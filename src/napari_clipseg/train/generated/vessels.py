@@ -47,12 +47,7 @@ def retina(rng: np.random.Generator) -> Scene:
     image *= 1 + (darker - 1) * strength
     if rng.random() < 0.25:
         image = np.repeat(image[..., 1:2] * rng.uniform(1, 1.8), 3, 2)
-    if rng.random() < 0.5:
-        inside = _field_of_view(rng)
-        image *= inside[..., None]
-        mask &= inside
-    image = image * rng.uniform(0.6, 1.1) + rng.normal(0, rng.uniform(0.004, 0.02), image.shape)
-    return scene(to_uint8(image), mask.astype(np.uint8), {"blood-vessel": 1, "nucleus": 0})
+    return _photographed(rng, image, mask, framed=0.5)
 
 
 def fundus(rng: np.random.Generator) -> Scene:
@@ -76,12 +71,19 @@ def fundus(rng: np.random.Generator) -> Scene:
         strength = strength - 0.5 * rng.uniform() * blurred(reflex.astype(np.float32), 0.7)
         image *= 1 + (darker * rng.uniform(0.9, 1.1) - 1) * strength[..., None]
         found |= vessel
-    if rng.random() < 0.3:
+    return _photographed(rng, image, found, framed=0.3)
+
+
+def _photographed(
+    rng: np.random.Generator, image: NDArray[np.float64], vessels: Mask, framed: float
+) -> Scene:
+    """Return an eye as a camera sees it; with a share ``framed`` its round opening is seen, too."""
+    if rng.random() < framed:
         inside = _field_of_view(rng)
-        image *= inside[..., None]
-        found &= inside
+        image = image * inside[..., None]
+        vessels = vessels & inside
     image = image * rng.uniform(0.6, 1.1) + rng.normal(0, rng.uniform(0.004, 0.02), image.shape)
-    return scene(to_uint8(image), found.astype(np.uint8), {"blood-vessel": 1, "nucleus": 0})
+    return scene(to_uint8(image), vessels.astype(np.uint8), {"blood-vessel": 1, "nucleus": 0})
 
 
 def _tapering(
